@@ -1,0 +1,127 @@
+"""Everything that was measured in a run, decided and frozen: `analysis.json`. Reports only lay it out."""
+
+from __future__ import annotations
+
+from chaoskit.checks.model import Finding, WindowSpan
+from chaoskit.data import SCHEMA_VERSION, Frozen
+from chaoskit.spec.model import Verdict
+
+__all__ = ["Analysis", "CellAnalysis", "ClaimSummary", "FaultRecord", "Quantiles", "Series", "WindowStats"]
+
+
+class Quantiles(Frozen):
+    """Latency of answered operations in seconds, nearest rank (ceil(q*n)-th smallest); None below the count needed."""
+
+    count: int
+    p50: float | None = None
+    p90: float | None = None
+    p95: float | None = None
+    p99: float | None = None
+    p999: float | None = None
+    maximum: float | None = None
+
+
+class WindowStats(Frozen):
+    """One operation class ("*" = all) in one window. Shares are of `intended`."""
+
+    window: WindowSpan
+    cls: str
+    intended: int  # operations whose whole budget lies inside the window
+    ok: int
+    fail: int
+    info: int
+    yes: int  # answered YES within the budget
+    refused: int
+    silent: int
+    unsent: int
+    rate: float  # intended per second
+    goodput: float  # yes per second
+    yield_: float | None  # yes / intended; None when nothing was intended
+    response: Quantiles  # from the due time
+    service: Quantiles  # from the send
+
+
+class FaultRecord(Frozen):
+    """One injection: asked, seen, healed. Times in seconds from t=0, None = did not happen."""
+
+    id: str
+    fault: str
+    sentence: str
+    links: tuple[str, ...]
+    nodes: tuple[str, ...]
+    planned_start: float
+    planned_end: float | None
+    start: float | None  # confirmed by reading back
+    end: float | None
+    seen: bool  # a canary saw it bite
+    gone: bool  # a canary saw it healed
+    evidence: tuple[str, ...]  # "api->db:5432: asked 200 ms, saw 203 ± 4 ms"
+
+
+class Series(Frozen):
+    """Per class, one value per `step` seconds beginning at `start`; None where nothing was intended."""
+
+    cls: str
+    start: float
+    step: float
+    intended: tuple[int, ...]
+    yes: tuple[int, ...]
+    fail: tuple[int, ...]
+    info: tuple[int, ...]
+    p50: tuple[float | None, ...]
+    p95: tuple[float | None, ...]
+    p99: tuple[float | None, ...]
+
+
+class CellAnalysis(Frozen):
+    """One cell: windows, faults, findings, and how well the harness itself did."""
+
+    variant: str
+    trial: int
+    seed: int
+    windows: tuple[WindowSpan, ...]
+    stats: tuple[WindowStats, ...]
+    faults: tuple[FaultRecord, ...]
+    findings: tuple[Finding, ...]
+    series: tuple[Series, ...]
+    complete: bool  # ran to its end (not aborted, interrupted or crashed)
+    reasons: tuple[str, ...]  # why nothing in this cell can be more than inconclusive
+    operations: int
+    send_error_p50: float | None
+    send_error_p99: float | None
+    unsent: int
+    proxy_lag_max: float | None
+    worker_lag_max: float | None
+    overhead: float | None  # seconds the engine spent beside the stated phases
+
+
+class ClaimSummary(Frozen):
+    """One claim of one variant over all its trials. refuted in any trial = refuted; else any inconclusive."""
+
+    variant: str
+    claim: str
+    verdict: Verdict
+    expected_verdict: Verdict | None  # from `expect:`; None where the experiment has none
+    sentence: str  # one plain sentence with numbers and the window
+    expected: str
+    observed: str
+    margin: str
+    findings: tuple[Finding, ...]  # one per trial
+
+
+class Analysis(Frozen):
+    """The whole run."""
+
+    schema_version: int = SCHEMA_VERSION
+    chaoskit_version: str
+    run: str  # run id
+    name: str
+    question: str
+    started: str  # ISO 8601 UTC
+    verdict: Verdict
+    as_expected: bool | None  # None: the experiment has no `expect:`
+    headline: str  # the one sentence for the top of the report
+    claims: tuple[ClaimSummary, ...]
+    cells: tuple[CellAnalysis, ...]
+    limits: tuple[str, ...]  # limits of this run, as sentences
+    interrupted: bool = False

@@ -1,0 +1,70 @@
+"""Findings: what a checker says, with the witness it stands on."""
+
+from __future__ import annotations
+
+from chaoskit.data import Frozen
+from chaoskit.spec.model import Verdict
+
+__all__ = ["Finding", "WindowSpan", "Witness", "WitnessOp"]
+
+
+class WindowSpan(Frozen):
+    """A half-open interval of the cell's time, seconds from t=0, as observed (not as planned)."""
+
+    name: str  # "during slow-db"
+    start: float
+    end: float
+
+
+class WitnessOp(Frozen):
+    """One operation of a witness, as data. Times in seconds from t=0; `end` None = never answered."""
+
+    index: int
+    process: int
+    source: str
+    node: str
+    cls: str
+    f: str
+    key: str | None
+    value: str | None
+    result: str | None
+    due: float
+    sent: float | None
+    end: float | None
+    outcome: str
+    error: str | None = None
+    status: int | None = None
+
+
+class Witness(Frozen):
+    """The smallest set of operations that refutes a claim by itself, and the plain sentence that says why."""
+
+    kind: str  # "lost", "changed", "thin-air", "slow", "unanswered"
+    sentence: str
+    operations: tuple[WitnessOp, ...]
+
+
+class Finding(Frozen):
+    """Verdict on one claim in one cell.
+
+    Attributes:
+        expected, observed: as people read them ("yield of resolve >= 99 %", "41.2 %").
+        value, limit: the numbers behind them, in the claim's unit; None when there is none (invariants).
+        reasons: why inconclusive; empty otherwise.
+        operations: how many were counted. exposed: how many could have shown the anomaly (invariants).
+        anomalies: count by kind (invariants).
+    """
+
+    claim: str
+    verdict: Verdict
+    expected: str
+    observed: str
+    value: float | None = None
+    limit: float | None = None
+    unit: str = ""
+    window: WindowSpan | None = None
+    operations: int = 0
+    exposed: int | None = None
+    anomalies: dict[str, int] = {}
+    witness: Witness | None = None
+    reasons: tuple[str, ...] = ()

@@ -1,0 +1,222 @@
+"""The Protocols, on one page: what can be plugged in, and what is promised about it.
+
+Abilities beyond the base are optional Protocols, checked while planning.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from chaoskit.history.frame import History
+    from chaoskit.stack.effects import LinkState, NodeState
+    from chaoskit.stack.launch import LaunchSpec, StackSpec
+    from chaoskit.stack.topology import Target
+
+__all__ = [
+    "Checker",
+    "Driver",
+    "HttpClient",
+    "Intent",
+    "LinkControl",
+    "NodeControl",
+    "Observer",
+    "Reply",
+    "Runtime",
+    "Workload",
+]
+
+
+class Runtime(Protocol):
+    """Where a stack runs. `layout` is engine-side and only reserves and computes; the supervisor starts things."""
+
+    name: str
+
+    def abilities(self) -> frozenset[str]:
+        """Any of `kill`, `pause`, `restart`, `logs`, `stress`, `links:per-pair`, `links:per-destination`."""
+        ...
+
+    def layout(
+        self, target: Target, env: Mapping[str, Mapping[str, str]], folder: Path, interposition: str
+    ) -> StackSpec:
+        """Addresses, processes and proxies for one variant. Holds leases until `release`.
+
+        Args:
+            env: environment overrides per service (the variant's).
+            folder: of the cell block: data, logs and hosts files go below it.
+            interposition: `hosts`, `rewrite` or `auto`.
+
+        Raises:
+            TargetError: the target cannot run here. EnvironmentFault: no server package, no address left.
+        """
+        ...
+
+    def release(self) -> None:
+        """Give the leases back."""
+        ...
+
+
+class NodeControl(Protocol):
+    """Supervisor-side: processes of nodes. Every call is idempotent."""
+
+    async def kill(self, node: str) -> None:
+        """SIGKILL every process of the node; returns when none is left (seen in /proc)."""
+        ...
+
+    async def pause(self, node: str) -> None:
+        """SIGSTOP every process of the node; returns when a pass over /proc finds none running."""
+        ...
+
+    async def run(self, node: str) -> None:
+        """Continue a paused node, start a killed one with its data kept; returns when it is ready."""
+        ...
+
+    async def state(self, node: str) -> NodeState:
+        """As seen in /proc, not as remembered."""
+        ...
+
+
+class LinkControl(Protocol):
+    """Supervisor-side: the cut points."""
+
+    async def apply(self, link: str, state: LinkState) -> LinkState:
+        """Bring the link into `state` and return what was read back.
+
+        Raises:
+            LinkError: the server refused, did not answer in time, or reads back otherwise.
+        """
+        ...
+
+    async def read(self, link: str) -> LinkState:
+        """What the link is like now.
+
+        Raises:
+            LinkError: no answer.
+        """
+        ...
+
+
+class Driver(Protocol):
+    """Supervisor-side: starts what a StackSpec says and stops all of it. One stack at a time.
+
+    Attributes:
+        nodes: control of the nodes of the stack that is up.
+        links: control of its cut points.
+    """
+
+    nodes: NodeControl
+    links: LinkControl
+
+    async def up(self, stack: StackSpec, exited: Callable[[str, int, tuple[str, ...]], None]) -> dict[str, float]:
+        """Start the proxy, make the proxies, start the nodes in order of `after`; seconds until each was ready.
+
+        `exited(name, returncode, last_log_lines)` is called for every process that ends without having been told to.
+
+        Raises:
+            TargetError: a node did not become ready, exited, or bound a wildcard address; all is stopped again.
+        """
+        ...
+
+    async def spawn(self, launch: LaunchSpec) -> int:
+        """Start one more process (a traffic worker); its pid."""
+        ...
+
+    async def stop(self, name: str, grace: float = 2.0) -> None:
+        """End a spawned process: SIGTERM, after `grace` seconds SIGKILL; idempotent."""
+        ...
+
+    async def down(self) -> None:
+        """Stop everything that is up, the proxy last; idempotent, never raises."""
+        ...
+
+    def pids(self, name: str) -> list[dict[str, object]]:
+        """Processes of a node as in /proc now: pid, outer (pid outside the namespace), state letter, command."""
+        ...
+
+
+class Reply(Protocol):
+    """A whole answer over HTTP. The body is read to its end before the workload sees it."""
+
+    status: int
+    headers: Mapping[str, str]  # lower-case names
+    body: bytes
+
+    def json(self) -> Any:
+        """The body as JSON.
+
+        Raises:
+            ValueError: it is not JSON.
+        """
+        ...
+
+
+class HttpClient(Protocol):
+    """What a workload sends requests with. One request an operation; it never retries and never follows redirects."""
+
+    async def request(
+        self, method: str, path: str, *, json: Any = None, body: bytes = b"", headers: Mapping[str, str] | None = None
+    ) -> Reply:
+        """Send and wait for the whole answer. Failures are raised to the worker, which records them: do not catch."""
+        ...
+
+
+class Intent(Protocol):
+    """One operation that is due. The workload fills in what it asks and what it learned."""
+
+    cls: str  # operation class drawn for it
+    index: int  # i-th operation of this worker
+    random: random.Random  # seeded for this worker; draw from nothing else
+    stamp: str  # unique in the run, URL-safe: put it into every value written
+
+    def asks(self, *, f: str, key: str | None = None, value: str | None = None) -> None:
+        """Say, before sending, what the model calls this and what is written: on record before the request leaves."""
+        ...
+
+    def ok(self, *, key: str | None = None, result: str | None = None) -> None:
+        """It happened: an answer YES. `result` is what was read; `key` may be learned from the answer."""
+        ...
+
+    def absent(self) -> None:
+        """A negative that the protocol means (404): answer YES, outcome OK, no result."""
+        ...
+
+    def failed(self) -> None:
+        """It certainly did not happen although an answer came (409 on a first attempt ...): FAIL, answer REFUSED."""
+        ...
+
+
+@runtime_checkable
+class Workload(Protocol):
+    """A stream of operations on a target. Made once a worker by its factory, `workload()`.
+
+    Anything that `perform` does not settle is settled by the worker: an exception of the client or a status that the
+    workload did not accept becomes fail or info by the rules of docs/design.md (a timeout of a write is info).
+    """
+
+    async def perform(self, intent: Intent, http: HttpClient) -> None:
+        """Do one operation of class `intent.cls`: `asks`, one request, then `ok`, `absent` or `failed` - or nothing."""
+        ...
+
+    def final(self) -> Iterable[tuple[str, str]]:
+        """What to read at the end: (class, key) of everything acknowledged. Each becomes an intent of phase 2."""
+        ...
+
+
+class Observer(Protocol):
+    """Told of every event of a run as it happens; never slows it down and never fails it."""
+
+    def event(self, event: Mapping[str, Any]) -> None:
+        """One event, as in events.jsonl."""
+        ...
+
+
+class Checker(Protocol):
+    """Pure function History -> findings. A checker that raises is inconclusive, never held."""
+
+    def __call__(self, history: History) -> Iterable[Any]:
+        """Findings with their smallest witnesses."""
+        ...

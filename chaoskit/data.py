@@ -1,0 +1,15 @@
+"""The base of all frozen data that is written to disk: validated on the way in, exact on the way out."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+__all__ = ["SCHEMA_VERSION", "Frozen"]
+
+SCHEMA_VERSION = 1  # of every JSON file in a run directory; raised when a reader of the old one would be misled
+
+
+class Frozen(BaseModel):
+    """Immutable record. `model_dump_json()` / `model_validate_json()` round-trip it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=True, ser_json_inf_nan="strings")

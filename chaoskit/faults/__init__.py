@@ -1,0 +1,1 @@
+"""What goes wrong: one pure compiler per file."""

@@ -1,0 +1,1 @@
+"""What happened: operation rows, the spool they survive in, and the frame they are analysed as."""

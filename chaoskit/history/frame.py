@@ -1,0 +1,54 @@
+"""A whole history in memory: rows as a structured array, names and values beside it (`storage.py` reads and writes)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chaoskit.history.operation import NONE, ROW
+
+__all__ = ["History"]
+
+
+@dataclass(frozen=True)
+class History:
+    """Every operation of one cell, of all workers, ordered by due time; `index` is the rank in this order.
+
+    Attributes:
+        rows: array of dtype ROW.
+        nodes, classes, functions: what the small-integer columns index.
+        values: text by value id (`key`, `value_id`, `result_id`).
+        origin_ns: the cell's t=0.
+        damaged: how many rows or values had to be left out (torn or checksum wrong), with why.
+    """
+
+    rows: NDArray[np.void]
+    nodes: tuple[str, ...]
+    classes: tuple[str, ...]
+    functions: tuple[str, ...]
+    values: Sequence[str]
+    origin_ns: int
+    damaged: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.rows.dtype != ROW:
+            raise ValueError(f"rows have dtype {self.rows.dtype}, not the row format")
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def text(self, value_id: int) -> str | None:
+        """The text of a value id; None for NONE."""
+        return None if value_id == NONE else self.values[int(value_id)]
+
+    def class_id(self, name: str) -> int:
+        """Index of a class name, -1 if no operation class has it."""
+        return self.classes.index(name) if name in self.classes else -1
+
+    def seconds(self, column: str) -> NDArray[np.float64]:
+        """A time column in seconds from t=0; NaN where absent."""
+        raw = self.rows[column]
+        return np.where(raw == NONE, np.nan, (raw - self.origin_ns) / 1e9)

@@ -1,0 +1,1 @@
+"""Speaks the protocols of links and nodes, for readiness and for canaries."""

@@ -1,0 +1,54 @@
+"""Where implementations are found by (kind, name): our own by a table, others' by entry points, loaded on first use.
+
+Lower layers reach upper ones only through here (the supervisor asks for the runtime it was told to drive), so that the
+imports keep pointing downward.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any
+
+from chaoskit.errors import UsageError
+
+__all__ = ["load", "names"]
+
+_OWN: dict[tuple[str, str], str] = {
+    ("runtime", "process"): "chaoskit.runtimes.process:ProcessRuntime",
+    ("driver", "process"): "chaoskit.runtimes.driver:ProcessDriver",
+    ("links", "toxiproxy"): "chaoskit.toxiproxy.links:ToxiproxyLinks",
+    ("fault", "latency"): "chaoskit.faults.latency:FAULT",
+    ("fault", "timeout"): "chaoskit.faults.timeout:FAULT",
+    ("fault", "outage"): "chaoskit.faults.outage:FAULT",
+    ("fault", "blackhole"): "chaoskit.faults.blackhole:FAULT",
+    ("fault", "reset"): "chaoskit.faults.reset:FAULT",
+    ("fault", "kill"): "chaoskit.faults.kill:FAULT",
+    ("fault", "restart"): "chaoskit.faults.restart:FAULT",
+    ("fault", "pause"): "chaoskit.faults.pause:FAULT",
+    ("invariant", "immutable"): "chaoskit.checks.immutable:check",
+    ("invariant", "acknowledged-survive"): "chaoskit.checks.acknowledged:check",
+}
+
+
+def names(kind: str) -> tuple[str, ...]:
+    """All names of a kind, ours first."""
+    own = [name for found, name in _OWN if found == kind]
+    return tuple(own + sorted(p.name for p in entry_points(group=f"chaoskit.{kind}") if p.name not in own))
+
+
+def load(kind: str, name: str) -> Any:
+    """The implementation registered as `name`; third parties register under the entry point group `chaoskit.<kind>`.
+
+    Raises:
+        UsageError: nothing has that name; the message lists what has.
+    """
+    path = _OWN.get((kind, name))
+    if path is not None:
+        module, _, attribute = path.partition(":")
+        return getattr(import_module(module), attribute)
+    for point in entry_points(group=f"chaoskit.{kind}", name=name):
+        return point.load()
+    raise UsageError(
+        f"there is no {kind} called {name!r}", hint=f"use one of: {', '.join(names(kind)) or 'none found'}"
+    )

@@ -1,0 +1,1 @@
+"""What people read: one model, several renderers that only lay out."""

@@ -1,0 +1,1 @@
+"""Nothing left behind: ledger, executor, supervisor, recover."""

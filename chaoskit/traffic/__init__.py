@@ -1,0 +1,1 @@
+"""Who uses it: open-loop arrivals, workers, protocols."""

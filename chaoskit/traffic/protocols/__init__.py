@@ -1,0 +1,1 @@
+"""How a worker speaks to the target."""

@@ -1,0 +1,144 @@
+"""Quantities as people write them: "150ms", "200/s", "99.9%", "64KB". Pure; used by the spec, the CLI and reports.
+
+Durations are seconds as float (or integer nanoseconds where a name ends in `_ns`), rates operations per second, shares
+0..1, sizes bytes.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+
+__all__ = [
+    "NS",
+    "format_count",
+    "format_duration",
+    "format_rate",
+    "format_share",
+    "parse_duration",
+    "parse_rate",
+    "parse_share",
+    "parse_size",
+]
+
+NS = 1_000_000_000
+
+_NUMBER = r"([0-9]+(?:\.[0-9]+)?)"
+_DURATION = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+_SIZE = {"B": 1, "KB": 1000, "MB": 1000**2, "GB": 1000**3, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
+_DURATION_RE = re.compile(rf"(?:{_NUMBER}\s*(ns|us|µs|ms|s|min|m|h))")
+_LONGEST = 7 * 24 * 3600.0
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of "150ms", "2s", "1m30s", "1h". A bare number is refused: a unit missing is a factor of 1,000 wrong.
+
+    Raises:
+        ValueError: not a duration, or longer than a week; the message says what was expected.
+    """
+    text = text.strip()
+    total, end = 0.0, 0
+    for match in _DURATION_RE.finditer(text):
+        if match.start() != end:
+            break
+        total += float(match[1]) * _DURATION[match[2]]
+        end = match.end()
+    if not text or end != len(text):
+        raise ValueError(f"{text!r} is not a duration; write a number with a unit, such as 150ms, 2s or 1m30s")
+    if not math.isfinite(total) or total > _LONGEST:
+        raise ValueError(f"{text!r} is longer than a week")
+    return total
+
+
+def parse_rate(text: str) -> float:
+    """Operations per second of "200/s", "30/m".
+
+    Raises:
+        ValueError: not a rate; the message says what was expected.
+    """
+    match = re.fullmatch(rf"{_NUMBER}\s*/\s*(s|m|min|h)", text.strip())
+    if match is None:
+        raise ValueError(f"{text!r} is not a rate; write operations per time, such as 200/s or 30/m")
+    return float(match[1]) / _DURATION[match[2]]
+
+
+def parse_share(text: str) -> float:
+    """0..1 of "99.9%" or "0.999".
+
+    Raises:
+        ValueError: not a share, or outside 0..1.
+    """
+    text = text.strip()
+    match = re.fullmatch(rf"{_NUMBER}\s*(%?)", text)
+    value = float(match[1]) / (100.0 if match[2] else 1.0) if match else -1.0
+    if not 0.0 <= value <= 1.0:
+        raise ValueError(f"{text!r} is not a share; write a percentage between 0% and 100%, such as 99.9%")
+    return value
+
+
+def parse_size(text: str) -> int:
+    """Bytes of "64KB" (1,000) or "64KiB" (1,024).
+
+    Raises:
+        ValueError: not a size.
+    """
+    match = re.fullmatch(rf"{_NUMBER}\s*(B|KB|MB|GB|KiB|MiB|GiB)", text.strip())
+    if match is None:
+        raise ValueError(f"{text!r} is not a size; write bytes with a unit, such as 512B, 64KB or 1MiB")
+    return round(float(match[1]) * _SIZE[match[2]])
+
+
+def format_duration(seconds: float) -> str:
+    """Short text of a duration: 0.00021 -> "0.21 ms", 0.2034 -> "203 ms", 4.1 -> "4.1 s", 95 -> "1 min 35 s"."""
+    if math.isnan(seconds):
+        return "n/a"
+    sign, seconds = ("-", -seconds) if seconds < 0 else ("", seconds)
+    if seconds == 0:
+        return "0 s"
+    if math.isinf(seconds):
+        return sign + "∞"
+    if seconds < 0.9995:
+        return f"{sign}{_significant(seconds * 1e3)} ms"
+    if seconds < 60:
+        return f"{sign}{_significant(seconds)} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = [f"{hours} h"] * (hours > 0) + [f"{minutes} min"] * (minutes > 0) + [f"{rest} s"] * (rest > 0)
+    return sign + " ".join(parts)
+
+
+def format_rate(per_second: float) -> str:
+    """Short text of a rate: 200.0 -> "200/s"."""
+    return f"{_significant(per_second)}/s"
+
+
+def format_share(share: float) -> str:
+    """Short text of a share that never rounds up to 100 % or down to 0 %: 0.99987 -> "99.98 %"."""
+    if math.isnan(share):
+        return "n/a"
+    percent = share * 100.0
+    if percent in (0.0, 100.0):
+        return f"{percent:.0f} %"
+    for digits in (1, 2, 3, 4):
+        text = f"{percent:.{digits}f}"
+        if 0.0 < float(text) < 100.0:
+            # Near the ends cut, not round: 99.996 must not read as a better figure than was seen.
+            if percent > 99.0:
+                text = f"{math.floor(percent * 10 ** max(digits, 2)) / 10 ** max(digits, 2):.{max(digits, 2)}f}"
+                if float(text) >= 100.0:
+                    continue
+            return f"{text} %"
+    return f"{percent:.6g} %"
+
+
+def format_count(number: int) -> str:
+    """Digits in groups of three: 3120 -> "3,120"."""
+    return f"{number:,}"
+
+
+def _significant(value: float) -> str:
+    """Three significant digits, no exponent, no trailing zeros."""
+    if value >= 100:
+        return f"{value:.0f}"
+    digits = 1 if value >= 10 else 2
+    return f"{value:.{digits}f}".rstrip("0").rstrip(".") or "0"
