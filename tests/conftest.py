@@ -1,0 +1,89 @@
+"""What all tests share: the `needs` marker and the ordinary user.
+
+`CHAOSKIT_REQUIRE=browser,namespaces` turns a skip for a missing thing into a failure; CI sets it for what it installed.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+NOBODY = 65534
+SETPRIV = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+
+
+@cache
+def _namespaces() -> str | None:
+    from chaoskit import linux
+
+    found = linux.probe()
+    return None if found.hosts else f"no private mount namespaces: {found.reason}"
+
+
+@cache
+def _ordinary_user() -> str | None:
+    return None if ordinary_python() else "no python that an ordinary user may execute"
+
+
+@cache
+def ordinary_python() -> tuple[str, ...] | None:
+    """Command prefix that runs this environment's Python as an ordinary user: as itself, or as nobody when root."""
+    if os.geteuid() != 0:
+        return (sys.executable,)
+    if shutil.which("setpriv") is None:
+        return None
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    site = next(p for p in sys.path if p.endswith("site-packages"))
+    root = str(Path(__file__).resolve().parents[1])
+    for python in (sys.executable, f"/usr/bin/python{version}"):
+        prefix = (
+            *SETPRIV,
+            "env",
+            f"PYTHONPATH={site}:{root}",
+            "PYTHONDONTWRITEBYTECODE=1",
+            "HOME=/nonexistent",
+            python,
+        )
+        try:
+            done = subprocess.run([*prefix, "-c", "import numpy, chaoskit"], capture_output=True, cwd="/", timeout=60)
+        except OSError:
+            continue
+        if done.returncode == 0:
+            return prefix
+    return None
+
+
+PROBES: dict[str, Callable[[], str | None]] = {
+    "browser": lambda: None if shutil.which("chromium") or shutil.which("chromium-browser") else "no Chromium",
+    "namespaces": _namespaces,
+    "ordinary-user": _ordinary_user,
+    "root": lambda: None if os.geteuid() == 0 else "not root",
+}
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    required = {name.strip() for name in os.environ.get("CHAOSKIT_REQUIRE", "").split(",")} - {""}
+    if unknown := required - set(PROBES):
+        raise pytest.UsageError(f"CHAOSKIT_REQUIRE names {sorted(unknown)}; known: {sorted(PROBES)}")
+    for marker in item.iter_markers("needs"):
+        for thing in marker.args:
+            reason = PROBES[thing]()
+            if reason is not None and thing in required:
+                pytest.fail(f"CHAOSKIT_REQUIRE asks for {thing}: {reason}", pytrace=False)
+            if reason is not None:
+                pytest.skip(reason)
+
+
+@pytest.fixture
+def ordinary() -> tuple[str, ...]:
+    """Command prefix for this environment's Python as an ordinary user (mark the test `needs("ordinary-user")`)."""
+    found = ordinary_python()
+    assert found is not None
+    return found
