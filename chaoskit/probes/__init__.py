@@ -1,1 +1,8 @@
 """Speaks the protocols of links and nodes, for readiness and for canaries."""
+
+from __future__ import annotations
+
+from chaoskit.probes.canary import Canary, probe
+from chaoskit.probes.model import Kind, ProbeResult
+
+__all__ = ["Canary", "Kind", "ProbeResult", "probe"]

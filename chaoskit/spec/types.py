@@ -1,0 +1,57 @@
+"""Quantities as field types: text with a unit on the way in ("200ms", "99.9%"), SI numbers inside and on the way out.
+
+A bare number is refused where the user writes (a missing unit is a factor of 1,000 wrong), save 0, which needs none.
+Stored data holds SI numbers; it is read back with the validation context `SI`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, ValidationInfo, WithJsonSchema
+
+from chaoskit.units import parse_duration, parse_rate, parse_share
+
+__all__ = ["SI", "Duration", "Rate", "Share"]
+
+SI = {"si": True}  # validation context: numbers are seconds, per second and 0..1 already
+
+
+def _reader(parse: Callable[[str], float], noun: str, example: str) -> BeforeValidator:
+    """A validator that reads text with `parse` and takes bare numbers only from our own files."""
+
+    def read(value: Any, info: ValidationInfo) -> float:
+        if isinstance(value, str):
+            return parse(value)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ValueError(f"{value!r} is not a {noun}; write it like {example}")
+        if value != 0 and not (info.context or {}).get("si"):
+            raise ValueError(f"{value!r} has no unit; write a {noun} like {example}")
+        if not math.isfinite(value) or value < 0:
+            raise ValueError(f"{value!r} is not a {noun}")
+        return float(value)
+
+    return BeforeValidator(read)
+
+
+def _schema(pattern: str, description: str) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "pattern": pattern, "description": description})
+
+
+Duration = Annotated[
+    float,
+    _reader(parse_duration, "duration", "150ms, 2s or 1m30s"),
+    _schema(r"^(0|([0-9]+(\.[0-9]+)?\s*(ns|us|µs|ms|s|min|m|h))+)$", "duration with a unit: 150ms, 2s, 1m30s"),
+]
+Rate = Annotated[
+    float,
+    _reader(parse_rate, "rate", "200/s or 30/m"),
+    _schema(r"^[0-9]+(\.[0-9]+)?\s*/\s*(s|m|min|h)$", "operations per time: 200/s, 30/m"),
+]
+Share = Annotated[
+    float,
+    _reader(parse_share, "share", "99.9%"),
+    _schema(r"^[0-9]+(\.[0-9]+)?\s*%?$", "share between 0% and 100%: 99.9%"),
+]
