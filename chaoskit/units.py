@@ -116,19 +116,15 @@ def format_share(share: float) -> str:
     """Short text of a share that never rounds up to 100 % or down to 0 %: 0.99987 -> "99.98 %"."""
     if math.isnan(share):
         return "n/a"
+    if share in (0.0, 1.0):
+        return f"{share * 100:.0f} %"
     percent = share * 100.0
-    if percent in (0.0, 100.0):
-        return f"{percent:.0f} %"
-    for digits in (1, 2, 3, 4):
-        text = f"{percent:.{digits}f}"
-        if 0.0 < float(text) < 100.0:
-            # Near the ends cut, not round: 99.996 must not read as a better figure than was seen.
-            if percent > 99.0:
-                text = f"{math.floor(percent * 10 ** max(digits, 2)) / 10 ** max(digits, 2):.{max(digits, 2)}f}"
-                if float(text) >= 100.0:
-                    continue
-            return f"{text} %"
-    return f"{percent:.6g} %"
+    if percent < 1.0:
+        return f"{percent:.2f} %" if percent >= 0.01 else "< 0.01 %"
+    if percent <= 99.0:
+        return f"{percent:.1f} %"
+    # Near the top it is cut, not rounded: 99.996 must not read as a better figure than was seen.
+    return f"{min(math.floor(percent * 100 + 1e-6) / 100, 99.99):.2f} %"
 
 
 def format_count(number: int) -> str:
