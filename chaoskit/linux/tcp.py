@@ -1,0 +1,91 @@
+"""TCP sockets as /proc/net shows them, and whose they are."""
+
+# ruff: noqa: PTH115, PTH208
+# No pathlib here: its import would cost milliseconds at every start of a node.
+from __future__ import annotations
+
+import ipaddress
+import os
+import sys
+from collections.abc import Iterable
+from typing import NamedTuple
+
+__all__ = ["Socket", "listeners", "owners", "sockets"]
+
+_ESTABLISHED, _LISTEN = 0x01, 0x0A
+
+
+class Socket(NamedTuple):
+    """A TCP socket. Addresses as text, IPv4 in IPv6 shown as IPv4; `inode` is 0 for one whose process let go of it."""
+
+    host: str
+    port: int
+    remote_host: str
+    remote_port: int
+    state: int
+    inode: int
+
+    @property
+    def listening(self) -> bool:
+        """Whether it accepts connections."""
+        return self.state == _LISTEN
+
+    @property
+    def established(self) -> bool:
+        """Whether it is one end of a live connection."""
+        return self.state == _ESTABLISHED
+
+    @property
+    def wildcard(self) -> bool:
+        """Whether it takes connections on every address of the machine."""
+        return self.host in ("0.0.0.0", "::")
+
+
+def sockets() -> list[Socket]:
+    """All TCP sockets of this network namespace; empty where /proc/net is not to be had."""
+    found = []
+    for name in ("/proc/net/tcp", "/proc/net/tcp6"):
+        try:
+            with open(name) as file:
+                lines = file.read().splitlines()[1:]
+        except OSError:
+            continue  # no IPv6 in this kernel, or no /proc
+        for line in lines:
+            words = line.split()
+            if len(words) > 9:
+                found.append(Socket(*_endpoint(words[1]), *_endpoint(words[2]), int(words[3], 16), int(words[9])))
+    return found
+
+
+def listeners() -> list[Socket]:
+    """Sockets that accept connections."""
+    return [socket for socket in sockets() if socket.listening]
+
+
+def owners(pids: Iterable[int]) -> dict[int, int]:
+    """Inode of each socket held by these processes -> pid. Processes that may not be looked into are left out."""
+    found: dict[int, int] = {}
+    for pid in pids:
+        try:
+            descriptors = os.listdir(f"/proc/{pid}/fd")
+        except OSError:
+            continue
+        for descriptor in descriptors:
+            try:
+                target = os.readlink(f"/proc/{pid}/fd/{descriptor}")
+            except OSError:
+                continue
+            if target.startswith("socket:["):
+                found.setdefault(int(target[8:-1]), pid)
+    return found
+
+
+def _endpoint(text: str) -> tuple[str, int]:
+    """("127.0.0.1", 5432) of "0100007F:1538": 32-bit words in the machine's own byte order."""
+    digits, _, port = text.partition(":")
+    words = (int(digits[i : i + 8], 16).to_bytes(4, sys.byteorder) for i in range(0, len(digits), 8))
+    raw = b"".join(words)
+    if len(raw) == 4:
+        return str(ipaddress.IPv4Address(raw)), int(port, 16)
+    address = ipaddress.IPv6Address(raw)
+    return str(address.ipv4_mapped or address), int(port, 16)
