@@ -1,0 +1,27 @@
+"""`kill`: a node dies at once, with all its processes, and stays down until it heals."""
+
+from __future__ import annotations
+
+from chaoskit.faults.model import NodeFault, NoParameters, Where
+
+__all__ = ["FAULT", "Kill"]
+
+
+class Kill(NodeFault[NoParameters]):
+    """SIGKILL to every process of the node. Links to it refuse, as they would if nobody stood in between."""
+
+    name = "kill"
+    summary = "every process of the node is killed; healed, it starts again with its data folder kept"
+    Parameters = NoParameters
+    abilities = frozenset({"kill"})
+    destroys_data = True  # what was only in memory
+    node_state = "killed"
+    node_kind = "down"
+    link_kind = "refused"
+
+    def describe(self, parameters: NoParameters, where: Where) -> str:
+        """What a client sees."""
+        return f"{where.names} {where.be} killed and refuse{where.s} connections until started again"
+
+
+FAULT = Kill()

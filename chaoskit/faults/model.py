@@ -1,0 +1,202 @@
+"""What a fault is: a pure compiler from parameters and a place to effects, and to what a canary must see of them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from chaoskit.data import Frozen
+from chaoskit.errors import PlanError
+from chaoskit.spec.types import SI
+from chaoskit.stack.effects import Effect, Evidence, LinkEffect, LinkState, NodeEffect, Toxic
+from chaoskit.stack.topology import Link
+
+__all__ = [
+    "WAYS",
+    "Compiled",
+    "Fault",
+    "FaultParameters",
+    "LinkFault",
+    "NoParameters",
+    "NodeFault",
+    "Stream",
+    "Where",
+    "toxic",
+]
+
+Stream = Literal["up", "down", "both"]  # up = from the one who dials, down = what it is answered
+
+Way = Literal["upstream", "downstream"]
+WAYS: dict[Stream, tuple[Way, ...]] = {
+    "up": ("upstream",),
+    "down": ("downstream",),
+    "both": ("upstream", "downstream"),
+}
+
+
+class FaultParameters(BaseModel):
+    """Base of every fault's parameters: as the user wrote them on the way in, SI numbers inside."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class NoParameters(FaultParameters):
+    """Of a fault that has nothing to choose."""
+
+
+class Where(NamedTuple):
+    """The subject of a sentence: `names` joined, with the ending of its verb ("s" or "") and its form of to be."""
+
+    names: str
+    s: str
+    be: str
+
+    @classmethod
+    def of(cls, names: Sequence[str]) -> Where:
+        """One name, or several."""
+        if len(names) == 1:
+            return cls(names[0], "s", "is")
+        return cls(f"{', '.join(names[:-1])} and {names[-1]}" if names else "nothing", "", "are")
+
+
+class Compiled(Frozen):
+    """What an injection will do. `sentence` says what a client sees while it lasts."""
+
+    effects: tuple[Effect, ...]
+    evidence: tuple[Evidence, ...]
+    sentence: str
+
+
+P = TypeVar("P", bound=FaultParameters)
+
+
+class Fault(ABC, Generic[P]):
+    """One kind of fault. Stateless: the module's `FAULT` is the only instance.
+
+    Attributes:
+        name: as in an experiment's `fault:`. summary: one line for `chaoskit list` and the schema.
+        Parameters: the model that validates what the user wrote.
+        targets: what `on:` selects.
+        instant: it has no duration; the engine begins it and ends it at once.
+        abilities: what the runtime must be able to do (a fault on links needs links, of course).
+        destroys_data: data may be lost, so that each trial wants a fresh stack.
+    """
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    Parameters: type[P]
+    targets: ClassVar[Literal["links", "nodes"]]
+    instant: ClassVar[bool] = False
+    abilities: ClassVar[frozenset[str]] = frozenset()
+    destroys_data: ClassVar[bool] = False
+
+    @abstractmethod
+    def describe(self, parameters: P, where: Where) -> str:
+        """What a client sees, as a sentence without a full stop."""
+
+    @abstractmethod
+    def compile(
+        self,
+        injection: str,
+        parameters: Mapping[str, Any],
+        links: Sequence[Link],
+        nodes: Sequence[str],
+        seed: int,
+    ) -> Compiled:
+        """Effects and evidence of one injection.
+
+        Args:
+            injection: its id; effects are called `<id>/<n>`.
+            parameters: as stored in `Injection.parameters`, SI numbers.
+            links: what the selector matched; for a fault on nodes, the links that end at them.
+            nodes: names of the nodes that the selector matched; empty for a fault on links.
+            seed: of the plan, for faults that choose at random.
+
+        Raises:
+            PlanError: the parameters are not valid. The user's to mend.
+        """
+
+    def stored(self, parameters: Mapping[str, Any]) -> P:
+        """Parameters as they are stored, validated again.
+
+        Raises:
+            PlanError: they are not valid.
+        """
+        try:
+            return self.Parameters.model_validate(dict(parameters), context=SI)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"])
+            raise PlanError(f"fault {self.name}: {place + ': ' if place else ''}{first['msg']}") from error
+
+
+class LinkFault(Fault[P]):
+    """A fault that puts every link it is on into one and the same state."""
+
+    targets = "links"
+
+    @abstractmethod
+    def state(self, parameters: P, effect: str) -> LinkState:
+        """What the link shall be like; toxics are named after `effect`."""
+
+    @abstractmethod
+    def evidence(self, parameters: P, link: str) -> Evidence:
+        """What a canary on `link` must see."""
+
+    def compile(
+        self, injection: str, parameters: Mapping[str, Any], links: Sequence[Link], nodes: Sequence[str], seed: int
+    ) -> Compiled:
+        """One effect and one piece of evidence per link."""
+        values = self.stored(parameters)
+        effects: list[Effect] = []
+        for number, link in enumerate(links, 1):
+            identity = f"{injection}/{number}"
+            state = self.state(values, identity)
+            effects.append(
+                LinkEffect(id=identity, injection=injection, link=link.id, enabled=state.enabled, toxics=state.toxics)
+            )
+        return Compiled(
+            effects=tuple(effects),
+            evidence=tuple(self.evidence(values, link.id) for link in links),
+            sentence=self.describe(values, Where.of([link.id for link in links])),
+        )
+
+
+class NodeFault(Fault[P]):
+    """A fault that pauses or kills nodes. `node_kind` and `link_kind` are the evidence asked of node and links."""
+
+    targets = "nodes"
+    node_state: ClassVar[Literal["paused", "killed"]]
+    node_kind: ClassVar[str]
+    link_kind: ClassVar[str | None] = None
+    link_expected: ClassVar[float] = 0.0
+
+    def compile(
+        self, injection: str, parameters: Mapping[str, Any], links: Sequence[Link], nodes: Sequence[str], seed: int
+    ) -> Compiled:
+        """One effect per node; evidence from its processes and from every link that ends at it."""
+        values = self.stored(parameters)
+        evidence = [Evidence(kind=self.node_kind, node=node) for node in nodes]
+        if self.link_kind is not None:
+            # A plain TCP connect succeeds while the node is frozen: it cannot show silence.
+            evidence += [
+                Evidence(kind=self.link_kind, link=link.id, node=link.destination, expected=self.link_expected)
+                for link in links
+                if link.destination in nodes and not (self.link_kind == "silent" and link.protocol == "tcp")
+            ]
+        return Compiled(
+            effects=tuple(
+                NodeEffect(id=f"{injection}/{number}", injection=injection, node=node, state=self.node_state)
+                for number, node in enumerate(nodes, 1)
+            ),
+            evidence=tuple(evidence),
+            sentence=self.describe(values, Where.of(list(nodes))),
+        )
+
+
+def toxic(effect: str, kind: str, way: Way, **attributes: int) -> Toxic:
+    """A toxic named after its effect. Toxiproxy cannot address a name with a slash in it."""
+    return Toxic(name=f"{effect.replace('/', '.')}.{kind}.{way}", type=kind, stream=way, attributes=attributes)

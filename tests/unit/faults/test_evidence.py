@@ -1,0 +1,219 @@
+"""A witness sees what is there: real sockets that are late, silent, refuse, reset, or do none of it."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from chaoskit.faults.evidence import Observation, Witness, change
+from chaoskit.stack.effects import Evidence
+
+LINK = "api->cache:6379"
+
+
+class Server:
+    """Answers PING with PONG, in the way `mode` says."""
+
+    def __init__(self) -> None:
+        self.mode = "good"
+        self.delay = 0.0
+        self.port = 0
+        self._server: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._writers: set[asyncio.StreamWriter] = set()
+
+    async def listen(self) -> None:
+        self._server = await asyncio.start_server(self._handle, "127.0.0.1", self.port, reuse_address=True)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def refuse(self) -> None:
+        assert self._server is not None
+        self._server.close()
+        for writer in self._writers:
+            writer.transport.abort()
+        await asyncio.sleep(0)
+
+    async def stop(self) -> None:
+        await self.refuse()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.sleep(0)
+
+    async def _handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        self._writers.add(writer)
+        silent = self.mode == "silent-when-new"
+        try:
+            while await reader.read(4096):
+                if silent or self.mode == "silent":
+                    await asyncio.sleep(3600)
+                if self.mode == "reset":
+                    sock = writer.get_extra_info("socket")
+                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    return
+                await asyncio.sleep(self.delay)
+                if self.mode == "drop":
+                    return
+                writer.write(b"+PONG\r\n")
+        except (ConnectionError, asyncio.CancelledError):
+            pass
+        finally:
+            writer.transport.abort()
+            self._writers.discard(writer)
+            self._tasks.discard(task)
+
+
+@asynccontextmanager
+async def watching(item: Evidence, pids: Any = None) -> AsyncIterator[tuple[Server, Witness]]:
+    server = Server()
+    await server.listen()
+
+    async def nobody(node: str) -> list[dict[str, object]]:
+        return []
+
+    witness = Witness((item,), {LINK: ("127.0.0.1", server.port, "resp", "/")}, pids or nobody)
+    try:
+        await witness.before()
+        yield server, witness
+    finally:
+        witness.close()
+        await server.stop()
+
+
+async def seen(witness: Witness, within: float = 20.0) -> Observation:
+    (found,) = await witness.seen(time.monotonic() + within)
+    return found
+
+
+async def gone(witness: Witness, within: float = 20.0) -> Observation:
+    (found,) = await witness.gone(time.monotonic() + within)
+    return found
+
+
+def evidence(kind: str, expected: float = 0.0) -> Evidence:
+    return Evidence(kind=kind, link=LINK, expected=expected)
+
+
+def test_latency_is_measured_and_seen_to_go() -> None:
+    async def main() -> None:
+        async with watching(evidence("latency", 0.3)) as (server, witness):
+            server.delay = 0.3
+            found = await seen(witness)
+            assert found.seen and found.text.startswith(f"{LINK}: asked 300 ms, saw "), found
+            assert " ± " in found.text and min(found.samples) >= 0.299
+            still = await gone(witness, 0.0)
+            assert not still.seen, still
+            server.delay = 0.0
+            assert (await gone(witness)).seen
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("kind", ["latency", "refused", "silent", "reset", "timeout"])
+def test_a_fault_that_does_not_bite_is_not_seen(kind: str) -> None:
+    async def main() -> Observation:
+        async with watching(evidence(kind, 5.0)) as (_, witness):
+            return await seen(witness, 0.0)
+
+    found = asyncio.run(main())
+    assert not found.seen and found.text.startswith(LINK)
+
+
+def test_silence_refusal_and_reset_are_seen_and_seen_to_go() -> None:
+    async def silent(server: Server) -> None:
+        server.mode = "silent"
+
+    async def reset(server: Server) -> None:
+        server.mode = "reset"
+
+    async def drop(server: Server) -> None:
+        server.mode, server.delay = "drop", 0.2
+
+    async def main() -> None:
+        for kind, expected, bend in (
+            ("silent", 0.5, silent),
+            ("reset", 0.0, reset),
+            ("timeout", 0.2, drop),
+            ("refused", 0.0, Server.refuse),
+        ):
+            async with watching(evidence(kind, expected)) as (server, witness):
+                await bend(server)
+                found = await seen(witness)
+                assert found.seen, found
+                assert not (await gone(witness, 0.0)).seen
+                server.mode, server.delay = "good", 0.0
+                if kind == "refused":
+                    await server.listen()
+                again = await gone(witness)
+                assert again.seen and "answers again" in again.text, again
+
+    asyncio.run(main())
+
+
+def test_a_cut_that_spares_open_connections_is_no_silence() -> None:
+    async def main() -> Observation:
+        async with watching(evidence("silent", 0.3)) as (server, witness):
+            server.mode = "silent-when-new"
+            return await seen(witness, 0.0)
+
+    found = asyncio.run(main())
+    assert not found.seen and "the open connection answered, new ones: 2 silent" in found.text
+
+
+@pytest.mark.parametrize(
+    ("kind", "now", "bites", "is_gone"),
+    [
+        ("down", [], True, False),
+        ("down", [{"pid": 1, "outer": 11, "state": "S"}], False, True),
+        ("down", [{"pid": 1, "outer": 11, "state": "Z"}], True, False),
+        ("frozen", [{"pid": 1, "outer": 11, "state": "T"}, {"pid": 2, "outer": 12, "state": "T"}], True, False),
+        ("frozen", [{"pid": 1, "outer": 11, "state": "T"}, {"pid": 2, "outer": 12, "state": "R"}], False, False),
+        ("frozen", [], False, False),
+        ("restarted", [{"pid": 1, "outer": 21, "state": "S"}], True, True),
+        ("restarted", [{"pid": 1, "outer": 11, "state": "S"}], False, True),
+        ("restarted", [], False, False),
+        ("unheard-of", [], False, False),
+    ],
+)
+def test_nodes(kind: str, now: list[dict[str, object]], bites: bool, is_gone: bool) -> None:
+    table: list[dict[str, object]] = [{"pid": 1, "outer": 11, "state": "S"}, {"pid": 2, "outer": 12, "state": "S"}]
+
+    async def pids(node: str) -> list[dict[str, object]]:
+        assert node == "db"
+        return table
+
+    async def main() -> tuple[bool, bool]:
+        witness = Witness((Evidence(kind=kind, node="db"),), {}, pids)
+        await witness.before()
+        table[:] = now
+        return (await seen(witness, 0.0)).seen, (await gone(witness, 0.0)).seen
+
+    assert asyncio.run(main()) == (bites, is_gone)
+
+
+def test_plain_tcp_is_honest_about_what_it_cannot_show() -> None:
+    async def main() -> Observation:
+        witness = Witness((evidence("latency", 0.1),), {LINK: ("127.0.0.1", 1, "tcp", "/")}, None)  # type: ignore[arg-type]
+        return await seen(witness, 0.0)
+
+    found = asyncio.run(main())
+    assert not found.seen and "declare the link's protocol" in found.text
+
+
+def test_change_against_a_case_worked_by_hand() -> None:
+    # means 2 and 5, variances 1 and 1, n = 3 each: se = sqrt(2/3), df taken as 2
+    difference, half, least = change([1, 2, 3], [4, 5, 6])
+    assert difference == pytest.approx(3.0)
+    assert half == pytest.approx(4.303 * (2 / 3) ** 0.5)
+    assert least == pytest.approx(3.0 - 2.920 * (2 / 3) ** 0.5)
+    assert change([0.0] * 50, [1.0] * 50) == (1.0, 0.0, 1.0)
