@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from chaoskit.linux.calls import parent_death_signal, remove_shared_memory, subreaper
     from chaoskit.linux.capabilities import Capabilities, isolated_python, probe
     from chaoskit.linux.isolation import enter, hosts_text, mount_proc, nsswitch_text, open_up, private_names
+    from chaoskit.linux.launcher import CANNOT_ISOLATE, CANNOT_START, END, Launch
     from chaoskit.linux.procfs import (
         DEAD,
         STOPPED,
@@ -29,6 +30,7 @@ _HOME = {
     "calls": ("parent_death_signal", "remove_shared_memory", "subreaper"),
     "isolation": ("enter", "hosts_text", "mount_proc", "nsswitch_text", "open_up", "private_names"),
     "capabilities": ("Capabilities", "isolated_python", "probe"),
+    "launcher": ("CANNOT_ISOLATE", "CANNOT_START", "END", "Launch"),
     "procfs": (
         "DEAD",
         "STOPPED",
@@ -50,9 +52,13 @@ _HOME = {
 _LAZY = {name: module for module, names in _HOME.items() for name in names}
 
 __all__ = [
+    "CANNOT_ISOLATE",
+    "CANNOT_START",
     "DEAD",
+    "END",
     "STOPPED",
     "Capabilities",
+    "Launch",
     "Process",
     "ProcessId",
     "Socket",
