@@ -53,6 +53,9 @@ class Finding(Frozen):
         reasons: why inconclusive; empty otherwise.
         operations: how many were counted. exposed: how many could have shown the anomaly (invariants).
         anomalies: count by kind (invariants).
+        split: the anomalies again, by when they happened ("acknowledged during cache-down").
+        notes: what was seen and decides nothing.
+        censored: the truth is at least `value` (an operation that was never answered, a recovery that was not seen).
     """
 
     claim: str
@@ -68,3 +71,6 @@ class Finding(Frozen):
     anomalies: dict[str, int] = {}
     witness: Witness | None = None
     reasons: tuple[str, ...] = ()
+    split: dict[str, int] = {}
+    notes: tuple[str, ...] = ()
+    censored: bool = False

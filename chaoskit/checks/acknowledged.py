@@ -1,0 +1,163 @@
+"""Invariant `acknowledged-survive`: after healing, restart and settling, every acknowledged write is still found.
+
+Judged by the final reads alone, and for writes whose key is written once. Per acknowledged write, by the last final
+read of its key that was answered:
+
+    survived   it answers the value                 lost      it answers that there is nothing
+    replaced   it answers another value (also lost) unknown   there is no such read, or it was sent before the
+                                                              acknowledgement came
+
+A write that was never acknowledged is not lost, whatever became of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chaoskit.checks.context import CheckContext, Judgement, unrefuted
+from chaoskit.checks.model import Witness
+from chaoskit.checks.register import Operations, Register
+from chaoskit.checks.witness import at, operation, operations, quoted
+from chaoskit.history.frame import History
+from chaoskit.history.windows import Disturbance
+from chaoskit.units import format_count, format_share
+
+__all__ = ["Fates", "check", "fates"]
+
+EXPECTED = "every acknowledged write is found by the final reads"
+
+
+@dataclass(frozen=True)
+class Fates:
+    """What became of every acknowledged write; masks and columns run over `writes`.
+
+    Attributes:
+        read: position in `history.rows` of the final read that decides; -1 = there is none.
+    """
+
+    writes: Operations
+    survived: NDArray[np.bool_]
+    lost: NDArray[np.bool_]
+    replaced: NDArray[np.bool_]
+    read: NDArray[np.int64]
+
+    @property
+    def gone(self) -> NDArray[np.bool_]:
+        """Lost or replaced."""
+        return self.lost | self.replaced
+
+    @property
+    def unknown(self) -> NDArray[np.bool_]:
+        """Nobody knows."""
+        return self.read < 0
+
+
+def fates(register: Register) -> Fates:
+    """Match acknowledged writes with the last answered final read of their key."""
+    writes, final = register.acknowledged, register.final
+    final = final.where(final.key >= 0)
+    final = final.where(np.argsort(final.end, kind="stable"))
+    last = np.full(register.texts + 1, -1, dtype=np.int64)
+    last[final.key] = np.arange(len(final))  # the last of several assignments stays
+    # One entry more than there are reads: "no read" is -1 and finds it.
+    sent, value = np.append(final.sent, -1), np.append(final.value, -2)
+    place = last[writes.key]
+    # A read that was already under way when the acknowledgement came may rightly have found nothing.
+    place = np.where(sent[place] > writes.end, place, -1)
+    found = value[place]
+    return Fates(
+        writes=writes,
+        survived=found == writes.value,
+        lost=found == -1,
+        replaced=(found >= 0) & (found != writes.value),
+        read=np.append(final.position, -1)[place],
+    )
+
+
+def check(history: History, context: CheckContext) -> Judgement:
+    """Judge a history; see the module for the rules."""
+    register = Register.of(history)
+    fate = fates(register)
+    total, unknown = len(fate.writes), int(np.count_nonzero(fate.unknown))
+    gone = fate.gone
+    absent = _absent_after_acknowledgement(history, register)
+    notes = []
+    if len(absent):
+        notes.append(
+            f"{format_count(len(absent))} reads during the run found nothing under a key that had been acknowledged"
+        )
+    if unknown:
+        notes.append(
+            f"{format_count(unknown)} of {format_count(total)} acknowledged writes have no answered final read"
+        )
+    known = total - unknown
+    if not gone.any():
+        reasons = (
+            (
+                f"nobody knows what became of {format_count(unknown)} of {format_count(total)} acknowledged writes: "
+                f"their final reads were not answered, or there were none",
+            )
+            if unknown
+            else ()
+        )
+        what = "acknowledged writes that were read at the end"
+        found = unrefuted(EXPECTED, "none was lost", total, known, what, reasons, tuple(notes))
+    else:
+        anomalies = {"lost": int(np.count_nonzero(fate.lost)), "replaced": int(np.count_nonzero(fate.replaced))}
+        found = Judgement(
+            verdict="refuted",
+            expected=EXPECTED,
+            observed=f"{format_count(int(gone.sum()))} of {format_count(total)} acknowledged writes "
+            f"({format_share(float(gone.sum()) / total)}) were gone at the end",
+            operations=total,
+            exposed=known,
+            anomalies={kind: count for kind, count in anomalies.items() if count},
+            split=_split(fate.writes.end[gone], context.disturbances),
+            notes=tuple(notes),
+            witness=_witness(history, fate),
+        )
+    accused = np.union1d(fate.writes.position[gone], absent)
+    return Judgement(**{**found.__dict__, "accused": accused})
+
+
+def _absent_after_acknowledgement(history: History, register: Register) -> NDArray[np.int64]:
+    """Reads before the final ones that were sent after the acknowledgement of their key and found nothing.
+
+    They decide nothing here (a negative answer may be cached for a while), but an answer that denies what was
+    acknowledged is not a correct one.
+    """
+    acknowledged = np.full(register.texts + 1, np.iinfo(np.int64).max)
+    np.minimum.at(acknowledged, register.acknowledged.key, register.acknowledged.end)
+    reads = register.reads
+    empty = (reads.value < 0) & (reads.key >= 0) & (reads.sent > acknowledged[reads.key])
+    return np.setdiff1d(reads.position[empty], register.final.position)
+
+
+def _split(acknowledged: NDArray[np.int64], disturbances: tuple[Disturbance, ...]) -> dict[str, int]:
+    """Losses by when the write was acknowledged, relative to every disturbance that was seen to begin."""
+    parts: dict[str, int] = {}
+    for one in disturbances:
+        if one.start_ns is None:
+            continue
+        heal = np.iinfo(np.int64).max if one.heal_ns is None else one.heal_ns
+        before, after = acknowledged < one.start_ns, acknowledged >= heal
+        for when, chosen in (("before", before), ("during", ~before & ~after), ("after", after)):
+            parts[f"acknowledged {when} {one.id}"] = int(np.count_nonzero(chosen))
+    return parts
+
+
+def _witness(history: History, fate: Fates) -> Witness:
+    gone = np.flatnonzero(fate.gone)
+    place = int(gone[np.argmin(fate.writes.end[gone])])
+    write, read = int(fate.writes.position[place]), int(fate.read[place])
+    asked, answer = operation(history, write), operation(history, read)
+    found = "nothing" if answer.result is None else quoted(answer.result)
+    return Witness(
+        kind="lost" if answer.result is None else "replaced",
+        sentence=f"{asked.key} was acknowledged for {quoted(asked.value)} at {at(asked.end)}; the final read at "
+        f"{at(answer.end)} found {found}",
+        operations=operations(history, (write, read)),
+    )
