@@ -23,7 +23,15 @@ from typing import Any
 from chaoskit.data import SCHEMA_VERSION
 from chaoskit.errors import StoreError
 
-__all__ = ["EventLog", "RunDir", "read_jsonl", "write_atomic"]
+__all__ = ["EventLog", "RunDir", "read_jsonl", "redact", "write_atomic"]
+
+_SECRET = re.compile(r"pass(word|wd|phrase)?|secret|token|api_?key|credential|private", re.IGNORECASE)
+_URL_PASSWORD = re.compile(r"(?<=://)([^/@\s:]*):([^/@\s]+)@")
+
+
+def redact(name: str, value: str) -> str:
+    """An environment value as it may be kept and shown: secrets by name, and passwords in URLs, are replaced."""
+    return "[redacted]" if _SECRET.search(name) else _URL_PASSWORD.sub(r"\1:[redacted]@", value)
 
 
 def write_atomic(path: Path, data: str | bytes) -> None:
@@ -74,6 +82,7 @@ class EventLog:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        self._torn = False  # the last write stopped in the middle of a line: begin the next one on a line of its own
 
     def append(self, event: Mapping[str, Any], *, sync: bool = False) -> None:
         """Add one event; with `sync` it is on disk when this returns.
@@ -82,9 +91,12 @@ class EventLog:
             StoreError: the disk is full or gone.
         """
         line = json.dumps(event, separators=(",", ":"), default=str).encode() + b"\n"
+        if self._torn:
+            line = b"\n" + line
         try:
             written = os.write(self._fd, line)
-            if written != len(line):
+            self._torn = written != len(line)
+            if self._torn:
                 raise OSError(28, "No space left on device")
             if sync:
                 os.fsync(self._fd)
