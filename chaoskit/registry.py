@@ -17,6 +17,8 @@ __all__ = ["load", "names"]
 _OWN: dict[tuple[str, str], str] = {
     ("runtime", "process"): "chaoskit.runtimes.process:ProcessRuntime",
     ("driver", "process"): "chaoskit.runtimes.driver:ProcessDriver",
+    ("server", "postgres"): "chaoskit.runtimes.servers.postgres:SERVER",
+    ("server", "valkey"): "chaoskit.runtimes.servers.valkey:SERVER",
     ("links", "toxiproxy"): "chaoskit.toxiproxy.links:ToxiproxyLinks",
     ("fault", "latency"): "chaoskit.faults.latency:FAULT",
     ("fault", "timeout"): "chaoskit.faults.timeout:FAULT",

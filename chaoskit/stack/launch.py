@@ -33,6 +33,7 @@ class LaunchSpec(Frozen):
         log: absolute path; stdout and stderr are appended.
         after: nodes that must be ready first (depends_on).
         data: folder that survives a restart of the node, made before the first start and owned by `user`.
+        reach: folders that `user` must be able to enter, although a home above them may be closed to it.
     """
 
     name: str
@@ -48,6 +49,7 @@ class LaunchSpec(Frozen):
     ready: ReadySpec | None = None
     after: tuple[str, ...] = ()
     data: str | None = None
+    reach: tuple[str, ...] = ()
 
 
 class ProxySpec(Frozen):

@@ -1,0 +1,109 @@
+"""The process runtime, supervisor side: brings a stack of local processes up and takes all of it down again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+from chaoskit import linux
+from chaoskit.contracts import LinkControl, NodeControl
+from chaoskit.errors import ChaosKitError, InternalError, LinkError
+from chaoskit.registry import load
+from chaoskit.runtimes.nodes import Exited, Nodes
+from chaoskit.stack.effects import LinkState
+from chaoskit.stack.launch import LaunchSpec, StackSpec
+
+__all__ = ["ProcessDriver"]
+
+_log = logging.getLogger(__name__)
+_GRACE = 5.0  # seconds for one step of `down`: it must not hang on a server that is gone
+
+
+class _NoLinks:
+    """What there is to bend while no stack is up."""
+
+    async def apply(self, link: str, state: LinkState) -> LinkState:
+        raise LinkError(f"{link} cannot be changed: no stack is up")
+
+    async def read(self, link: str) -> LinkState:
+        raise LinkError(f"{link} cannot be read: no stack is up")
+
+
+class ProcessDriver:
+    """Starts what a StackSpec says as local processes and stops all of it. One stack at a time.
+
+    Use it on the main thread: what it starts dies with the *thread* that started it.
+    """
+
+    nodes: NodeControl
+    links: LinkControl
+
+    def __init__(self) -> None:
+        self._nodes: Nodes | None = None
+        self._proxy: Nodes | None = None
+        self._control: Any = None
+        self._forget()
+
+    async def up(self, stack: StackSpec, exited: Exited) -> dict[str, float]:
+        """Start the proxy, make the proxies, start the nodes; seconds until each node was ready.
+
+        Raises:
+            TargetError: a node did not become ready; everything is stopped again.
+            EnvironmentFault: the proxy did not start. LinkError: it refused a proxy.
+        """
+        if self._nodes is not None:
+            raise InternalError("a stack is up already")
+        linux.subreaper()  # orphans of a launcher that was killed come to us instead of leaving the run
+        nodes, proxy = Nodes(exited), Nodes(exited)
+        self.nodes = self._nodes = nodes
+        self._proxy = proxy
+        try:
+            await proxy.start(stack.proxy_process)
+            self.links = self._control = load("links", "toxiproxy")(stack.control)
+            await self._control.create(stack.proxies)
+            return await nodes.start_all(stack.nodes)
+        except BaseException:
+            await self.down()
+            raise
+
+    async def spawn(self, launch: LaunchSpec) -> int:
+        """Start one more process (a traffic worker) without waiting for it; its pid.
+
+        Raises:
+            TargetError: it cannot be started. InternalError: no stack is up, or one of that name runs.
+        """
+        if self._nodes is None:
+            raise InternalError("no stack is up")
+        return await self._nodes.spawn(launch)
+
+    async def stop(self, name: str, grace: float = 2.0) -> None:
+        """End a process: SIGTERM, after `grace` seconds SIGKILL; idempotent."""
+        if self._nodes is not None:
+            await self._nodes.stop(name, grace)
+
+    def pids(self, name: str) -> list[dict[str, object]]:
+        """Processes of a node as in /proc now: `pid` (its own view), `outer` (ours), `state`, `command`."""
+        return [found for nodes in (self._nodes, self._proxy) if nodes is not None for found in nodes.pids(name)]
+
+    async def down(self) -> None:
+        """Stop everything, the proxy last; idempotent, never raises. Data of the nodes is thrown away."""
+        nodes, proxy, control = self._nodes, self._proxy, self._control
+        self._forget()
+        problems: list[Exception] = []
+        if nodes is not None:
+            problems += await nodes.end_all()
+        if control is not None:
+            try:
+                async with asyncio.timeout(_GRACE):
+                    await control.aclose()
+            except (ChaosKitError, OSError, TimeoutError) as error:
+                problems.append(error)
+        if proxy is not None:
+            problems += await proxy.end_all()
+        for problem in problems:
+            _log.warning("while stopping the stack: %s", problem)
+
+    def _forget(self) -> None:
+        self._nodes = self._proxy = self._control = None
+        self.nodes, self.links = Nodes(lambda name, code, lines: None), _NoLinks()
