@@ -1,0 +1,208 @@
+"""A small HTTP/1.1 server for the control port, on httptools: keep-alive, pipelining, limits; nothing else.
+
+It shares the loop with the traffic, so a client that sends slowly, too much or nonsense must cost nothing: there is a
+time limit for a request to be whole, one for an idle connection, and bounds on headers, bodies and connections.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from email.utils import formatdate
+from http import HTTPStatus
+from typing import Any, cast
+
+import httptools
+
+from chaoskit.toxiproxy.server.api import Answer, Call
+
+__all__ = ["ControlPort"]
+
+_REQUEST_LIMIT = 15.0  # seconds from the first byte of a request to its last
+_IDLE_LIMIT = 60.0
+_HEADER_LIMIT = 64 * 1024
+_BODY_LIMIT = 4 * 1024 * 1024
+_CONNECTIONS = 512
+_PIPELINED = 64  # requests waiting on one connection before it is no longer read
+
+
+class ControlPort:
+    """Makes a protocol for each connection of `loop.create_server`.
+
+    Args:
+        handler: carries a request out.
+    """
+
+    def __init__(self, handler: Callable[[Call], Awaitable[Answer]]) -> None:
+        self.handler = handler
+        self.open: set[_Exchange] = set()
+
+    def __call__(self) -> asyncio.Protocol:
+        """A protocol for one connection."""
+        return _Exchange(self)
+
+    def close(self) -> None:
+        """Close all connections."""
+        for exchange in list(self.open):
+            exchange.abort()
+
+
+class _Exchange(asyncio.Protocol):
+    """One connection to the control port."""
+
+    def __init__(self, port: ControlPort) -> None:
+        self._port = port
+        self._parser: Any = httptools.HttpRequestParser(self)
+        self._transport: asyncio.Transport
+        self._waiting: deque[tuple[Call, bool]] = deque()
+        self._worker: asyncio.Task[None] | None = None
+        self._deadline: asyncio.TimerHandle | None = None
+        self._closing = False  # what is still to come is not read
+        self._started = False  # a request has begun and is not whole
+        self._clear()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is not a subclass
+        if len(self._port.open) >= _CONNECTIONS:
+            self._transport.abort()
+            return
+        self._port.open.add(self)
+        self._limit(_IDLE_LIMIT)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._port.open.discard(self)
+        self._closing = True
+        self._waiting.clear()
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._parser = None  # parser and protocol know each other: a cycle that only the collector would find
+
+    def abort(self) -> None:
+        self._transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        if self._closing:
+            return
+        if not self._started:
+            self._started = True
+            self._limit(_REQUEST_LIMIT)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._refuse(400)
+        except httptools.HttpParserError:
+            self._refuse(400)
+
+    def eof_received(self) -> bool:
+        # A client may close its side after its last request and still wait for the answer.
+        self._closing = True
+        return self._worker is not None
+
+    # httptools calls these while it parses.
+
+    def on_url(self, url: bytes) -> None:
+        self._url += url
+        self._count(len(url))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._count(len(name) + len(value))
+        name = name.lower()
+        if name == b"user-agent":
+            self._agent = value.decode("latin-1")
+        elif name == b"expect" and value.lower() == b"100-continue":
+            self._expects = True
+        elif name == b"host":
+            self._host = True
+
+    def on_headers_complete(self) -> None:
+        if self._expects and not self._closing:
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def on_body(self, body: bytes) -> None:
+        self._size += len(body)
+        if self._size > _BODY_LIMIT:
+            self._refuse(413)
+        elif not self._closing:
+            self._body.append(body)
+
+    def on_message_complete(self) -> None:
+        if self._closing:
+            return
+        keep = bool(self._parser.should_keep_alive())
+        if not self._host and self._parser.get_http_version() == "1.1":
+            self._refuse(400)
+            return
+        try:
+            path = httptools.parse_url(bytes(self._url)).path.decode("latin-1")
+        except httptools.HttpParserInvalidURLError:
+            self._refuse(400)
+            return
+        call = Call(self._parser.get_method().decode("latin-1"), path, b"".join(self._body), self._agent)
+        self._waiting.append((call, keep))
+        if len(self._waiting) > _PIPELINED:
+            self._transport.pause_reading()
+        self._clear()
+        self._limit(_IDLE_LIMIT)
+        if self._worker is None:
+            self._worker = asyncio.get_running_loop().create_task(self._work())
+
+    def _clear(self) -> None:
+        self._url = bytearray()
+        self._agent = ""
+        self._expects = self._host = self._started = False
+        self._headers = self._size = 0
+        self._body: list[bytes] = []
+
+    def _count(self, size: int) -> None:
+        self._headers += size + 4
+        if self._headers > _HEADER_LIMIT:
+            self._refuse(431)
+
+    def _limit(self, seconds: float) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deadline = asyncio.get_running_loop().call_later(seconds, self._expire)
+
+    def _expire(self) -> None:
+        if self._worker is None:
+            self._transport.close()
+        else:
+            self._limit(_IDLE_LIMIT)  # it waits for us, not we for it
+
+    def _refuse(self, status: int) -> None:
+        if not self._closing:
+            self._closing = True
+            text = f"{status} {HTTPStatus(status).phrase}"
+            self._waiting.clear()
+            self._transport.write(_render(Answer(status, text.encode(), "text/plain; charset=utf-8"), keep=False))
+            self._transport.close()
+
+    async def _work(self) -> None:
+        """Answer in the order of the requests."""
+        keep = True
+        while self._waiting and keep:
+            call, keep = self._waiting.popleft()
+            answer = await self._port.handler(call)
+            if self._transport.is_closing():
+                break
+            self._transport.write(_render(answer, keep=keep, head=call.method == "HEAD"))
+            if len(self._waiting) == _PIPELINED:
+                self._transport.resume_reading()
+        self._worker = None
+        if not keep or self._closing:
+            self._closing = True
+            self._transport.close()
+
+
+def _render(answer: Answer, *, keep: bool, head: bool = False) -> bytes:
+    headers: list[tuple[str, Any]] = [*answer.headers, ("Date", formatdate(usegmt=True))]
+    if answer.content_type:
+        headers.append(("Content-Type", answer.content_type))
+    if answer.status != HTTPStatus.NO_CONTENT:
+        headers.append(("Content-Length", len(answer.body)))
+    if not keep:
+        headers.append(("Connection", "close"))
+    lines = [f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}"]
+    lines += [f"{name}: {value}" for name, value in headers]
+    return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + (b"" if head else answer.body)

@@ -1,0 +1,207 @@
+"""A Toxiproxy as a process, a link through it, and both ends of it in the test's hands.
+
+The embedded server runs on both of its loops. TOXIPROXY_SERVER=/path/to/a/real/binary adds the original to the suite;
+tests of what only the embedded one does ask for the fixture `embedded`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from chaoskit.stack.effects import Toxic
+from chaoskit.toxiproxy.client import Client
+
+PATIENCE = 20.0  # seconds that anything may take on a busy machine before it counts as not happening
+
+
+@dataclass
+class Server:
+    """A running server. `url` is its REST API."""
+
+    kind: str
+    host: str
+    port: int
+    process: subprocess.Popen[str]
+    lag_file: Path | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.host}:{self.port}"
+
+
+@contextlib.contextmanager
+def running(kind: str, folder: Path, *arguments: str) -> Iterator[Server]:
+    if kind == "real":
+        with socket.socket() as sock:
+            sock.bind(("127.0.0.1", 0))
+            port = sock.getsockname()[1]
+        argv = [os.environ["TOXIPROXY_SERVER"], "-host", "127.0.0.1", "-port", str(port)]
+        process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True)
+        server = Server(kind, "127.0.0.1", port, process)
+        until(lambda: _listens(port))
+    else:
+        lag_file = folder / f"lag-{kind}.jsonl"
+        argv = [sys.executable, "-W", "error", "-m", "chaoskit.toxiproxy.server", "--host", "127.0.0.1", "--port", "0"]
+        argv += ["--lag-file", str(lag_file), "--seed", "7", "--loop", kind, *arguments]
+        log = (folder / f"server-{kind}.log").open("w")
+        process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=log, text=True)
+        log.close()
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert "listening on" in line, line
+        server = Server(kind, "127.0.0.1", int(line.rpartition(":")[2]), process, lag_file)
+    try:
+        yield server
+    finally:
+        process.terminate()
+        try:
+            process.wait(PATIENCE)
+        finally:
+            process.kill()
+            process.wait()
+            if process.stdout is not None:
+                process.stdout.close()
+    if kind != "real":
+        assert process.returncode == 0
+        assert (folder / f"server-{kind}.log").read_text() == ""
+
+
+def until(condition, patience: float = PATIENCE) -> None:
+    """Wait for a condition that shall come true."""
+    end = time.monotonic() + patience
+    while not condition():
+        assert time.monotonic() < end, "it did not come true"
+        time.sleep(0.01)
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as sock:
+        return sock.connect_ex(("127.0.0.1", port)) == 0
+
+
+KINDS = ["uvloop", "asyncio", *(["real"] if os.environ.get("TOXIPROXY_SERVER") else [])]
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def toxiproxy_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with running(request.param, tmp_path_factory.mktemp("toxiproxy")) as server:
+        yield server
+
+
+@pytest.fixture
+def embedded(toxiproxy_server: Server) -> Server:
+    if toxiproxy_server.kind == "real":
+        pytest.skip("the embedded server does this differently on purpose")
+    return toxiproxy_server
+
+
+@pytest.fixture
+def client(toxiproxy_server: Server) -> Iterator[Client]:
+    with Client(toxiproxy_server.url, timeout=PATIENCE) as client:
+        yield client
+        for name in client.proxies():
+            client.delete(name)
+
+
+@dataclass
+class Link:
+    """A proxy in front of a listener of the test's own: `pair` gives both ends of a connection through it."""
+
+    name: str
+    client: Client
+    listener: socket.socket
+    address: tuple[str, int]
+    open: list[socket.socket] = field(default_factory=list)
+
+    def connect(self) -> socket.socket:
+        sock = socket.create_connection(self.address, PATIENCE)
+        self.open.append(sock)
+        return sock
+
+    def accept(self) -> socket.socket:
+        sock, _ = self.listener.accept()
+        sock.settimeout(PATIENCE)
+        self.open.append(sock)
+        return sock
+
+    def pair(self) -> tuple[socket.socket, socket.socket]:
+        """(the client's end, the server's end), seen to be joined."""
+        near = self.connect()
+        far = self.accept()
+        return near, far
+
+    def add(
+        self, kind: str, name: str = "t", stream: str = "downstream", toxicity: float = 1.0, **values: int
+    ) -> Toxic:
+        toxic = Toxic(name=name, type=kind, stream=stream, toxicity=toxicity, attributes=values)
+        return self.client.add_toxic(self.name, toxic)
+
+
+@pytest.fixture
+def link(client: Client) -> Iterator[Link]:
+    with socket.create_server(("127.0.0.1", 0), backlog=1024) as listener:
+        listener.settimeout(PATIENCE)
+        upstream = f"127.0.0.1:{listener.getsockname()[1]}"
+        proxy = client.create("api->db:5432", listen="127.0.0.1:0", upstream=upstream)
+        host, _, port = proxy.listen.rpartition(":")
+        link = Link(proxy.name, client, listener, (host, int(port)))
+        yield link
+        for sock in link.open:
+            sock.close()
+
+
+class Wire:
+    """What a test does with sockets. (A class, because tests cannot import this file.)"""
+
+    patience = PATIENCE
+
+    @staticmethod
+    def receive(sock: socket.socket, size: int) -> bytes:
+        """Exactly so many bytes."""
+        found = bytearray()
+        while len(found) < size:
+            data = sock.recv(min(size - len(found), 1 << 20))
+            assert data, f"closed after {len(found)} of {size} bytes"
+            found += data
+        return bytes(found)
+
+    @staticmethod
+    def drain(sock: socket.socket) -> bytes:
+        """All bytes until the end of file."""
+        found = bytearray()
+        while data := sock.recv(1 << 20):
+            found += data
+        return bytes(found)
+
+    @staticmethod
+    def silent(sock: socket.socket, seconds: float = 0.4) -> bool:
+        """Neither data nor an end comes within that time."""
+        return not select.select([sock], [], [], seconds)[0]
+
+    @staticmethod
+    def ending(sock: socket.socket) -> str:
+        """How the peer ended it: fin or rst."""
+        try:
+            assert sock.recv(1) == b""
+        except ConnectionResetError:
+            return "rst"
+        return "fin"
+
+    until = staticmethod(until)
+    running = staticmethod(running)
+
+
+@pytest.fixture
+def wire() -> type[Wire]:
+    return Wire
