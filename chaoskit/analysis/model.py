@@ -22,7 +22,7 @@ class Quantiles(Frozen):
 
 
 class WindowStats(Frozen):
-    """One operation class ("*" = all) in one window. Shares are of `intended`."""
+    """One operation class ("*" = all) in one window. Shares are of `intended` = yes + late + refused + silent."""
 
     window: WindowSpan
     cls: str
@@ -39,6 +39,8 @@ class WindowStats(Frozen):
     yield_: float | None  # yes / intended; None when nothing was intended
     response: Quantiles  # from the due time
     service: Quantiles  # from the send
+    late: int = 0  # answered YES, but after the budget or after the heal
+    accused: int = 0  # of `yes`: a checker says that the answer was wrong; correct = (yes - accused) / intended
 
 
 class FaultRecord(Frozen):
@@ -92,7 +94,8 @@ class CellAnalysis(Frozen):
     unsent: int
     proxy_lag_max: float | None
     worker_lag_max: float | None
-    overhead: float | None  # seconds the engine spent beside the stated phases
+    overhead: float | None  # seconds the cell took beside warm-up, load and settling (final reads included)
+    observations: tuple[str, ...] = ()  # what happened beside the plan ("api ended by itself at 7.2 s (code 1)")
 
 
 class ClaimSummary(Frozen):

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from chaoskit.checks.context import CheckContext, Judgement, unrefuted
 from chaoskit.checks.model import Witness
 from chaoskit.checks.register import Operations, Register
-from chaoskit.checks.witness import at, operation, operations, quoted
+from chaoskit.checks.witness import at, many, operation, operations, quoted
 from chaoskit.history.frame import History
 from chaoskit.history.windows import Disturbance
 from chaoskit.units import format_count, format_share
@@ -86,32 +86,28 @@ def check(history: History, context: CheckContext) -> Judgement:
     absent = _absent_after_acknowledgement(history, register)
     notes = []
     if len(absent):
-        notes.append(
-            f"{format_count(len(absent))} reads during the run found nothing under a key that had been acknowledged"
-        )
+        notes.append(f"{many(len(absent), 'read')} during the run found nothing under a key that had been acknowledged")
     if unknown:
-        notes.append(
-            f"{format_count(unknown)} of {format_count(total)} acknowledged writes have no answered final read"
-        )
+        notes.append(f"{format_count(unknown)} of {many(total, 'acknowledged write')} without an answered final read")
     known = total - unknown
     if not gone.any():
         reasons = (
             (
-                f"nobody knows what became of {format_count(unknown)} of {format_count(total)} acknowledged writes: "
-                f"their final reads were not answered, or there were none",
+                f"nobody knows what became of {format_count(unknown)} of {many(total, 'acknowledged write')}: "
+                "no final read of it was answered",
             )
             if unknown
             else ()
         )
-        what = "acknowledged writes that were read at the end"
+        what = ("acknowledged write that was read at the end", "acknowledged writes that were read at the end")
         found = unrefuted(EXPECTED, "none was lost", total, known, what, reasons, tuple(notes))
     else:
         anomalies = {"lost": int(np.count_nonzero(fate.lost)), "replaced": int(np.count_nonzero(fate.replaced))}
         found = Judgement(
             verdict="refuted",
             expected=EXPECTED,
-            observed=f"{format_count(int(gone.sum()))} of {format_count(total)} acknowledged writes "
-            f"({format_share(float(gone.sum()) / total)}) were gone at the end",
+            observed=f"{format_count(int(gone.sum()))} of {many(total, 'acknowledged write')} "
+            f"({format_share(float(gone.sum()) / total)}) gone at the end",
             operations=total,
             exposed=known,
             anomalies={kind: count for kind, count in anomalies.items() if count},

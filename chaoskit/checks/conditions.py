@@ -13,7 +13,7 @@ from chaoskit.checks.model import Finding, WindowSpan, Witness, WitnessOp
 from chaoskit.checks.quantities import LATENCIES, compare, measure, said, worst
 from chaoskit.checks.register import Register
 from chaoskit.checks.sample import Load, Sample
-from chaoskit.checks.witness import at, operation, operations, told
+from chaoskit.checks.witness import at, many, operation, operations, told
 from chaoskit.history.frame import History
 from chaoskit.history.windows import Span
 from chaoskit.spec.model import Claim, Condition, Verdict, Window
@@ -113,7 +113,7 @@ def _plain(draft: Finding, condition: Condition, evidence: Evidence, sample: Sam
     # What was never answered took at least its budget: a number that a figure can be drawn from.
     value = sample.span.budget_ns / 1e9 if infinite else found.value
     observed = f"more than {said(value, draft.unit)}" if infinite else said(value, draft.unit)
-    counted = f"{format_count(found.operations)} operations"
+    counted = many(found.operations, "operation")
     observed += f" of {counted}" if draft.unit == "share" else f" over {counted}"
     observed += f" ({found.beside})" if found.beside else ""
     update = {"observed": observed, "operations": found.operations}
@@ -159,7 +159,7 @@ def _timed(draft: Finding, condition: Condition, evidence: Evidence, load: Load,
     before = evidence.spans[("before", None)]
     calm = load.within(before).intended
     if calm < MINIMUM_OPERATIONS:
-        why = f"only {format_count(calm)} operations before the fault: at least {MINIMUM_OPERATIONS} are needed"
+        why = f"only {many(calm, 'operation')} before the fault: at least {MINIMUM_OPERATIONS} are needed"
         return draft.model_copy(update={"reasons": (why,)})
     timing = (recovery.recovery if condition.quantity == "recovery" else recovery.detection)(load, before, span)
     count = load.within(span).intended
@@ -201,10 +201,10 @@ def _loss(draft: Finding, condition: Condition, evidence: Evidence, span: Span) 
     total = int(np.count_nonzero(inside))
     gone, unknown = np.count_nonzero(fate.gone & inside), np.count_nonzero(fate.unknown & inside)
     if total < MINIMUM_OPERATIONS:
-        why = f"only {format_count(total)} writes were acknowledged in this window: {MINIMUM_OPERATIONS} are needed"
+        why = f"only {many(total, 'acknowledged write')} in this window: at least {MINIMUM_OPERATIONS} are needed"
         return draft.model_copy(update={"operations": total, "reasons": (why,)})
     least, most = float(gone) / total, float(gone + unknown) / total
-    observed = f"{said(least, 'share')} of {format_count(total)} acknowledged writes"
+    observed = f"{said(least, 'share')} of {many(total, 'acknowledged write')}"
     update: dict[str, object] = {"operations": total, "value": least, "observed": observed, "censored": bool(unknown)}
     verdicts = {compare(share, condition.comparison, condition.value) for share in (least, most)}
     if len(verdicts) > 1:

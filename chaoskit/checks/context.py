@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 
 from chaoskit.checks.limits import MINIMUM_OPERATIONS
 from chaoskit.checks.model import Finding, Witness
+from chaoskit.checks.witness import many
 from chaoskit.errors import CheckerError
 from chaoskit.history.frame import History
 from chaoskit.history.operation import NONE, Outcome
 from chaoskit.history.windows import Disturbance
 from chaoskit.spec.model import Verdict
-from chaoskit.units import format_count, format_share
+from chaoskit.units import format_share
 
 __all__ = ["CheckContext", "Judgement", "check_form", "nobody", "unrefuted"]
 
@@ -82,7 +83,7 @@ def unrefuted(
     clean: str,
     operations: int,
     exposed: int,
-    what: str,
+    what: tuple[str, str],
     reasons: tuple[str, ...],
     notes: tuple[str, ...],
 ) -> Judgement:
@@ -90,14 +91,14 @@ def unrefuted(
 
     Args:
         clean: what was found instead of an anomaly ("no key changed").
-        what: what an exposed operation is, in the plural ("reads of an acknowledged key").
+        what: what an exposed operation is, in the singular and in the plural ("read of …", "reads of …").
     """
     if exposed < MINIMUM_OPERATIONS:
         reasons = (
             *reasons,
-            f"only {format_count(exposed)} {what}: at least {MINIMUM_OPERATIONS} are needed to say anything",
+            f"only {many(exposed, *what)}: at least {MINIMUM_OPERATIONS} are needed to say anything",
         )
-    observed = f"{clean} in {format_count(exposed)} {what}"
+    observed = f"{clean} in {many(exposed, *what)}"
     if exposed >= MINIMUM_OPERATIONS:
         observed += f" (so at most {format_share(3 / exposed)} of such operations, if they were independent)"
     return Judgement(

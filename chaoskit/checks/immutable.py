@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from chaoskit.checks.context import CheckContext, Judgement, unrefuted
 from chaoskit.checks.model import Witness
 from chaoskit.checks.register import Operations, Register
-from chaoskit.checks.witness import at, operation, operations, quoted
+from chaoskit.checks.witness import at, many, operation, operations, quoted
 from chaoskit.history.frame import History
 from chaoskit.units import format_count
 
@@ -47,7 +47,7 @@ def check(history: History, context: CheckContext) -> Judgement:
     if history.damaged and bool(aired.any()):
         # The row of the write may be among what was lost: then the value did not come out of thin air.
         reasons = (
-            f"{format_count(int(aired.sum()))} reads answered values of unknown origin, but parts of the history are "
+            f"{many(int(aired.sum()), 'read')} answered a value of unknown origin, but parts of the history are "
             f"damaged ({history.damaged[0]})",
         )
         aired = np.zeros_like(aired)
@@ -69,14 +69,14 @@ def check(history: History, context: CheckContext) -> Judgement:
     judged = len(written) + len(answered)
     notes = _foreign_note(register)
     if not anomalies:
-        what = "reads of acknowledged keys"
+        what = ("read of an acknowledged key", "reads of acknowledged keys")
         return unrefuted(EXPECTED, "no key changed", judged, exposed, what, reasons, notes)
     witness = _witness(history, register, conflict, kinds, answered)
     listed = ", ".join(f"{format_count(count)} {kind}" for kind, count in anomalies.items())
     return Judgement(
         verdict="refuted",
         expected=EXPECTED,
-        observed=f"{listed} in {format_count(judged)} operations",
+        observed=f"{listed} in {many(judged, 'operation')}",
         operations=judged,
         exposed=exposed,
         anomalies=anomalies,
@@ -168,4 +168,4 @@ def _witness(
 def _foreign_note(register: Register) -> tuple[str, ...]:
     if not register.foreign:
         return ()
-    return (f"{format_count(register.foreign)} keys left out: other operations than write and read touched them",)
+    return (f"{many(register.foreign, 'key')} left out: other operations than write and read touched",)

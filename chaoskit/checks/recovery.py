@@ -108,7 +108,7 @@ def recovery(load: Load, before: Span, after: Span) -> Timing:
 
 
 def detection(load: Load, before: Span, during: Span) -> Timing:
-    """Seconds from the observed start until clients could notice: the first failed answer, or the end of the first slow bin."""
+    """Seconds from the observed start until clients could notice: first failed answer or end of first slow bin."""
     hurt = load.within(during)
     usual = _p99(load.within(before))
     if np.isnan(usual):

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from chaoskit.checks.model import WitnessOp
 from chaoskit.history.frame import History
 from chaoskit.history.operation import ERROR_NAMES, NONE, ErrorCode, Outcome
-from chaoskit.units import format_duration
+from chaoskit.units import format_count, format_duration
 
-__all__ = ["at", "operation", "operations", "quoted", "told"]
+__all__ = ["at", "many", "operation", "operations", "quoted", "told"]
 
 _LONGEST = 60
 
@@ -52,6 +52,11 @@ def operations(history: History, positions: Iterable[int]) -> tuple[WitnessOp, .
 def at(seconds: float | None) -> str:
     """An instant of the cell: "6.214 s"; milliseconds are kept, because witnesses are about order."""
     return "never" if seconds is None else f"{seconds:.3f} s"
+
+
+def many(count: int, one: str, more: str | None = None) -> str:
+    """A count with its noun: "1 operation", "3,120 operations"; `more` is the plural where it is not `one` + s."""
+    return f"{format_count(count)} {one if count == 1 else more or one + 's'}"
 
 
 def quoted(text: str | None) -> str:

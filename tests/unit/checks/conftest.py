@@ -98,10 +98,10 @@ class Book:
         return self.add(due, None, **{**how, **more})
 
     def history(self, damaged: tuple[str, ...] = ()) -> History:
-        rows = np.zeros(len(self._rows), dtype=ROW)
-        for place, fields in enumerate(sorted(self._rows, key=lambda row: row["t_due"])):
-            for name, content in {**fields, "index": place}.items():
-                rows[place][name] = content
+        ordered = sorted(self._rows, key=lambda row: row["t_due"])
+        names = ROW.names or ()
+        rows = np.array([tuple(int(fields.get(name, 0)) for name in names) for fields in ordered], dtype=ROW)
+        rows["index"] = np.arange(len(rows))
         return History(
             rows=rows,
             nodes=tuple(self.nodes),

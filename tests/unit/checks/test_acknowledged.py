@@ -90,5 +90,5 @@ def test_nothing_found_during_the_run_is_noted_and_accused_but_decides_nothing(b
     history = filled(book).read(50.0, "k1", None).read(0.05, "k5", None).history()
     found = check(history, CheckContext())
     assert found.verdict == "held"
-    assert "1 reads during the run found nothing" in found.notes[0]
+    assert "1 read during the run found nothing" in found.notes[0]
     assert history.seconds("t_due")[found.accused].tolist() == [50.0]

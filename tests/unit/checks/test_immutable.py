@@ -39,7 +39,7 @@ def test_what_was_acknowledged_is_what_is_read(book: Any) -> None:
 def test_too_few_reads_say_nothing(book: Any) -> None:
     found = judged(book.write(0.0, "a", "u1").read(1.0, "a", "u1"))
     assert found.verdict == "inconclusive"
-    assert "only 1 reads" in found.reasons[0]
+    assert "only 1 read of" in found.reasons[0]
 
 
 def test_an_empty_history_says_nothing(book: Any) -> None:
@@ -125,7 +125,7 @@ def test_keys_that_something_else_touches_are_left_out(book: Any) -> None:
     book.write(0.0, "a", "u1").add(1.0, f="delete", key="a").read(2.0, "a", "ghost")
     found = judged(book)
     assert found.anomalies == {}
-    assert "1 keys left out" in found.notes[0]
+    assert "1 key left out" in found.notes[0]
 
 
 def test_a_damaged_history_does_not_accuse_of_thin_air(book: Any) -> None:

@@ -1,0 +1,187 @@
+"""Over the trials: one verdict and one plain sentence per claim and variant, and the sentence above them all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from chaoskit.analysis.model import CellAnalysis, ClaimSummary, FaultRecord
+from chaoskit.analysis.statistics import bootstrap
+from chaoskit.checks.conditions import expectation
+from chaoskit.checks.model import Finding
+from chaoskit.checks.quantities import said
+from chaoskit.checks.witness import many
+from chaoskit.plan import Plan
+from chaoskit.spec.model import Claim, Verdict
+from chaoskit.units import format_duration, format_rate
+
+__all__ = ["as_expected", "headline", "overall", "summarise"]
+
+_RANK: dict[Verdict, int] = {"refuted": 0, "inconclusive": 1, "held": 2}
+
+
+def overall(verdicts: Sequence[Verdict]) -> Verdict:
+    """Refuted once is refuted; of nothing nothing is known."""
+    return min(verdicts, key=_RANK.__getitem__, default="inconclusive")
+
+
+def summarise(plan: Plan, cells: Sequence[CellAnalysis]) -> tuple[ClaimSummary, ...]:
+    """Every claim of every variant, in the order of the experiment."""
+    found = []
+    for variant in plan.experiment.variants:
+        own = sorted((cell for cell in cells if cell.variant == variant.name), key=lambda cell: cell.trial)
+        for claim in plan.experiment.claims:
+            pairs = [(cell, finding) for cell in own for finding in cell.findings if finding.claim == claim.id]
+            if pairs:
+                found.append(_summary(plan, variant.name, claim, pairs))
+    return tuple(found)
+
+
+def as_expected(claims: Sequence[ClaimSummary]) -> bool | None:
+    """Whether everything came out as `expect:` says; None where the experiment expects nothing."""
+    if all(claim.expected_verdict is None for claim in claims):
+        return None
+    return all(claim.expected_verdict == claim.verdict for claim in claims)
+
+
+def headline(claims: Sequence[ClaimSummary], operations: int) -> str:
+    """The one sentence for the top of the report."""
+    total = len(claims)
+    if not total:
+        return "Nothing was claimed, so there is nothing to judge."
+    of = {verdict: [claim for claim in claims if claim.verdict == verdict] for verdict in _RANK}
+    if refuted := of["refuted"]:
+        first = refuted[0]
+        rest = f"; so were {len(refuted) - 1} more of {total} claims" if len(refuted) > 1 else ""
+        start = f"{first.variant}: {first.claim} was refuted"
+        return f"{start} ({_briefly(first)}){rest}."
+    if doubted := of["inconclusive"]:
+        first = doubted[0]
+        reasons = next((finding.reasons for finding in first.findings if finding.reasons), ("no reason was recorded",))
+        return (
+            f"No claim was refuted, but {len(doubted)} of {total} are inconclusive: {first.variant}: {first.claim}, "
+            f"because {reasons[0]}."
+        )
+    which = "The claim was" if total == 1 else f"All {total} claims were"
+    return f"{which} not refuted in {many(operations, 'operation')}."
+
+
+def _briefly(summary: ClaimSummary) -> str:
+    worst = min(summary.findings, key=lambda finding: _RANK[finding.verdict])
+    if worst.limit is None:
+        return worst.observed
+    return f"{worst.observed}; claimed was {worst.expected}"
+
+
+def _summary(plan: Plan, variant: str, claim: Claim, pairs: Sequence[tuple[CellAnalysis, Finding]]) -> ClaimSummary:
+    findings = tuple(finding for _, finding in pairs)
+    verdict = overall([finding.verdict for finding in findings])
+    cell, worst = min(pairs, key=lambda pair: _RANK[pair[1].verdict])
+    expected: Verdict | None = None
+    if plan.experiment.expect is not None:
+        expected = plan.experiment.expect.get(variant, {}).get(claim.id, "held")
+    return ClaimSummary(
+        variant=variant,
+        claim=claim.id,
+        verdict=verdict,
+        expected_verdict=expected,
+        sentence=_sentence(claim, cell, worst, findings),
+        expected=worst.expected,
+        observed=_observed(findings, worst, plan.experiment.seed),
+        margin=_margin(worst),
+        findings=findings,
+    )
+
+
+def _sentence(claim: Claim, cell: CellAnalysis, worst: Finding, findings: Sequence[Finding]) -> str:
+    """What was found, in words that can be read aloud: quantity, number, window, fault, limit."""
+    where = _where(claim, cell.faults, worst)
+    if claim.condition is None:
+        subject = f"{worst.expected}: {worst.observed}"
+    else:
+        subject = f"{_subject(claim)} was {worst.observed}{where}"
+    if worst.verdict == "inconclusive":
+        more = f" (and {len(worst.reasons) - 1} more reasons)" if len(worst.reasons) > 1 else ""
+        because = worst.reasons[0] if worst.reasons else "no reason was recorded"
+        text = (
+            f"{_subject(claim) if claim.condition else worst.expected}{where}: nobody can say, because {because}{more}"
+        )
+    elif worst.verdict == "held":
+        counted = many(worst.operations if worst.exposed is None else worst.exposed, "operation")
+        limit = "" if claim.condition is None else f"; claimed was {_limit(claim)}"
+        text = f"{subject}; not refuted in {counted}{limit}"
+    else:
+        limit = "" if claim.condition is None else f"; claimed was {_limit(claim)}"
+        witness = f"; for instance {worst.witness.sentence}" if worst.witness else ""
+        text = f"{subject}{limit}{witness}"
+    trials = [finding.verdict for finding in findings]
+    if len(trials) > 1:
+        text += f" ({worst.verdict} in {trials.count(worst.verdict)} of {len(trials)} trials)"
+    return text + "."
+
+
+def _subject(claim: Claim) -> str:
+    condition = claim.condition
+    if condition is None:
+        return claim.invariant or claim.id
+    return f"{condition.quantity} of {condition.cls}" if condition.cls else condition.quantity
+
+
+def _limit(claim: Claim) -> str:
+    condition = claim.condition
+    if condition is None:
+        return ""
+    return expectation(condition).removeprefix(_subject(claim)).strip()
+
+
+def _where(claim: Claim, faults: Sequence[FaultRecord], finding: Finding) -> str:
+    """ " during slow-db (5.03 s to 11.04 s: api->db:5432 answers 200 ms late)"."""
+    if claim.condition is None or claim.window.kind == "whole":
+        return ""
+    if claim.window.kind == "before" or claim.window.of is None:
+        name = " before any fault"
+    else:
+        name = f" {'in the steady part of' if claim.window.kind == 'steady' else claim.window.kind} {claim.window.of}"
+    parts = []
+    if finding.window is not None:
+        parts.append(f"{finding.window.start:.2f} s to {finding.window.end:.2f} s")
+    fault = next((one for one in faults if one.id == claim.window.of), None)
+    if fault is not None and claim.window.kind in ("during", "steady"):
+        parts.append(fault.sentence)
+    return f"{name} ({': '.join(parts)})" if parts else name
+
+
+def _observed(findings: Sequence[Finding], worst: Finding, seed: int) -> str:
+    """One trial: what it showed. A few: their values. From five trials on: the mean with its interval."""
+    if len(findings) == 1:
+        return worst.observed
+    values = [finding.value for finding in findings if finding.value is not None]
+    if not values:
+        return worst.observed
+    unit = worst.unit
+    if len(values) == len(findings) and not any(finding.censored for finding in findings):
+        interval = bootstrap(values, seed)
+        if interval is not None:
+            mean, low, high = (said(value, unit) for value in (interval.mean, interval.low, interval.high))
+            return f"{mean} (95 % interval {low} to {high}, {interval.trials} trials)"
+    texts = [f"≥ {said(f.value, unit)}" if f.censored else said(f.value, unit) for f in findings if f.value is not None]
+    missing = len(findings) - len(values)
+    note = f", {missing} without a value" if missing else ""
+    return f"{', '.join(texts)} ({len(findings)} trials{note})"
+
+
+def _margin(finding: Finding) -> str:
+    """How far from the limit: "57.8 points below the limit"."""
+    if finding.value is None or finding.limit is None or finding.verdict == "inconclusive":
+        return ""
+    distance = finding.value - finding.limit
+    size = abs(distance)
+    if finding.unit == "share":
+        text = f"{size * 100:.2g} points" if size < 0.1 else f"{size * 100:.1f} points"
+    elif finding.unit == "per-second":
+        text = format_rate(size)
+    else:
+        text = format_duration(size) if finding.unit == "seconds" else f"{size:g}"
+    if distance == 0:
+        return "on the limit"
+    least = "at least " if finding.censored and distance > 0 else ""
+    return f"{least}{text} {'above' if distance > 0 else 'below'} the limit"
