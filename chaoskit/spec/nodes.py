@@ -159,7 +159,8 @@ def parse_text(
             if not builder.feed(event):
                 return None
     except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
+        opened = error.context in ("while scanning an alias", "while scanning a quoted scalar")
+        mark = error.context_mark if opened and error.context_mark else error.problem_mark or error.context_mark
         place = Place(name, mark.line + 1, mark.column + 1) if mark else Place(name)
         problems.append(_explain(place, error, text))
         return None
@@ -226,6 +227,8 @@ class _Builder:
 
     def _scalar(self, event: Any, place: Place, tag: str | None) -> Node:
         text, style = str(event.value), event.style or ""
+        if not text and not style and self._stack and self._stack[-1][1] and self._stack[-1][0].kind == "map":
+            place = self._stack[-1][1][-1].place  # nothing was written: the parser's mark is that of what follows
         written = event.end_mark.index - event.start_mark.index
         lead = {"": 0, "'": 1, '"': 1}.get(style, -1)
         if written != len(text) + 2 * lead or event.start_mark.line != event.end_mark.line:
@@ -318,8 +321,8 @@ def _explain(place: Place, error: Any, text: str) -> Problem:
         hint = f"a value that begins with {rest[0]} needs quotes"
     elif "mapping values are not allowed" in what:
         hint = "quote the value if it contains ': ', or check the indentation"
-    elif "unexpected end of stream" in what and error.context_mark is not None:
-        hint = f"close the quote that opens in line {error.context_mark.line + 1}"
+    elif "unexpected end of stream" in what:
+        hint = "is the quote that opens here closed?"
     elif "expected ',' or" in what and error.context_mark is not None:
         hint = f"is the bracket that opens in line {error.context_mark.line + 1} closed?"
     return place.problem(f"not readable as YAML: {what}", "", hint)
