@@ -141,9 +141,20 @@ class Driver(Protocol):
 class Reply(Protocol):
     """A whole answer over HTTP. The body is read to its end before the workload sees it."""
 
-    status: int
-    headers: Mapping[str, str]  # lower-case names
-    body: bytes
+    @property
+    def status(self) -> int:
+        """Of the protocol: 200, 404 ..."""
+        ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Lower-case names."""
+        ...
+
+    @property
+    def body(self) -> bytes:
+        """Content without transfer coding."""
+        ...
 
     def json(self) -> Any:
         """The body as JSON.
@@ -171,6 +182,7 @@ class Intent(Protocol):
     index: int  # i-th operation of this worker
     random: random.Random  # seeded for this worker; draw from nothing else
     stamp: str  # unique in the run, URL-safe: put it into every value written
+    key: str | None  # final reads: the key to read, from `final()`; None under load: choose one yourself
 
     def asks(self, *, f: str, key: str | None = None, value: str | None = None) -> None:
         """Say, before sending, what the model calls this and what is written: on record before the request leaves."""
