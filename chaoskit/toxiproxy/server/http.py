@@ -140,6 +140,7 @@ class _Exchange(asyncio.Protocol):
             return
         call = Call(self._parser.get_method().decode("latin-1"), path, b"".join(self._body), self._agent)
         self._waiting.append((call, keep))
+        self._closing = not keep  # what follows a last request is not read
         if len(self._waiting) > _PIPELINED:
             self._transport.pause_reading()
         self._clear()

@@ -1,0 +1,167 @@
+"""ToxiproxyLinks against a running server: what is asked is what is read, whatever was there before."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import socket
+
+import pytest
+
+from chaoskit.errors import LinkError
+from chaoskit.stack.effects import CLEAN, LinkState, Toxic
+from chaoskit.stack.launch import ProxySpec
+from chaoskit.toxiproxy.links import ToxiproxyLinks
+from chaoskit.toxiproxy.model import same_toxics
+
+LINK = "api->db:5432"
+SLOW = Toxic(name="slow", type="latency", attributes={"latency": 5})
+SLOWER = Toxic(name="slow", type="latency", attributes={"latency": 9, "jitter": 1})
+LOST = Toxic(name="lost", type="timeout", stream="upstream", toxicity=0.25)
+RESET = Toxic(name="reset", type="reset_peer", attributes={"timeout": 1})
+STATES = [
+    CLEAN,
+    LinkState(enabled=False),
+    LinkState(toxics=(SLOW,)),
+    LinkState(toxics=(SLOWER, LOST)),
+    LinkState(toxics=(RESET, SLOW)),
+    LinkState(enabled=False, toxics=(SLOW, RESET, LOST)),
+    LinkState(toxics=(Toxic(name="slow", type="noop"),)),
+]
+
+
+@pytest.fixture
+def control(toxiproxy_server):
+    return f"{toxiproxy_server.host}:{toxiproxy_server.port}"
+
+
+def spec(name: str = LINK, listen: str = "127.0.0.1:0") -> ProxySpec:
+    return ProxySpec(name=name, listen=listen, upstream="127.0.0.1:9")
+
+
+def test_from_every_state_to_every_other(control, client):
+    async def main() -> None:
+        links = ToxiproxyLinks(control, timeout=20)
+        await links.create([spec()])
+        for before, after in itertools.permutations(STATES, 2):
+            await links.apply(LINK, before)
+            read = await links.apply(LINK, after)
+            assert read == await links.read(LINK)
+            assert read.enabled == after.enabled
+            assert same_toxics(after.toxics, read.toxics)
+        await links.aclose()
+
+    asyncio.run(main())
+
+
+def test_applying_the_same_twice_changes_nothing(control, client, link, wire):
+    async def main() -> None:
+        links = ToxiproxyLinks(control, timeout=20)
+        near, far = link.pair()
+        for _ in range(3):
+            await links.apply(link.name, LinkState(toxics=(SLOW,)))
+        far.sendall(b"x")
+        assert wire.receive(near, 1) == b"x"
+        await links.aclose()
+
+    asyncio.run(main())
+
+
+def test_create_cleans_what_was_there_before(control, client):
+    made = client.create(LINK, listen="127.0.0.1:0", upstream="127.0.0.1:9")
+    client.add_toxic(LINK, SLOW)
+    client.update(LINK, enabled=False)
+
+    async def main() -> LinkState:
+        links = ToxiproxyLinks(control, timeout=20)
+        await links.create([spec(listen=made.listen), spec("other->db:1")])
+        try:
+            return await links.read(LINK)
+        finally:
+            await links.aclose()
+
+    assert asyncio.run(main()) == CLEAN
+
+
+def test_heal_all(control, client):
+    async def main() -> None:
+        links = ToxiproxyLinks(control, timeout=20)
+        await links.create([spec(f"a->b:{number}") for number in range(5)])
+        for number, state in enumerate(STATES[1:6]):
+            await links.apply(f"a->b:{number}", state)
+        await links.heal_all()
+        for number in range(5):
+            assert await links.read(f"a->b:{number}") == CLEAN
+        await links.aclose()
+
+    asyncio.run(main())
+
+
+def test_heal_all_goes_on_past_a_link_that_cannot_be_healed(control, client):
+    async def main() -> None:
+        links = ToxiproxyLinks(control, timeout=20)
+        await links.create([spec(f"a->b:{number}") for number in range(5)])
+        for number in range(5):
+            await links.apply(f"a->b:{number}", LinkState(enabled=False, toxics=(SLOW,)))
+        host, _, port = client.get("a->b:2").listen.rpartition(":")
+        with socket.create_server((host, int(port))):
+            with pytest.raises(LinkError, match="address already in use"):
+                await links.heal_all()
+            for number in (0, 1, 3, 4):
+                assert await links.read(f"a->b:{number}") == CLEAN
+        await links.heal_all()
+        assert await links.read("a->b:2") == CLEAN
+        await links.aclose()
+
+    asyncio.run(main())
+
+
+def test_links_can_be_changed_at_the_same_time(control, client):
+    async def main() -> None:
+        links = ToxiproxyLinks(control, timeout=20)
+        names = [f"n{a}->n{b}:80" for a, b in itertools.permutations(range(5), 2)]
+        await links.create([spec(name) for name in names])
+        states = await asyncio.gather(*(links.apply(name, LinkState(toxics=(SLOW, LOST))) for name in names))
+        assert all(same_toxics((SLOW, LOST), state.toxics) for state in states)
+        await links.heal_all()
+        await links.aclose()
+
+    asyncio.run(main())
+
+
+def test_unknown_links_bad_addresses_and_silence_are_link_errors(control, client):
+    async def main() -> None:
+        links = ToxiproxyLinks(control, timeout=20)
+        with pytest.raises(LinkError, match="proxy not found"):
+            await links.read("nobody->nothing:1")
+        with pytest.raises(LinkError, match="proxy not found"):
+            await links.apply("nobody->nothing:1", CLEAN)
+        with pytest.raises(LinkError, match="cannot assign requested address"):
+            await links.create([spec("a->b:1", "1.2.3.4:80")])
+        await links.create([spec()])
+        with pytest.raises(LinkError, match="not sent"):
+            await links.apply(LINK, LinkState(toxics=(Toxic(name="t", type="slicer"),)))
+        await links.aclose()
+        with socket.create_server(("127.0.0.1", 0)) as deaf:
+            links = ToxiproxyLinks(f"127.0.0.1:{deaf.getsockname()[1]}", timeout=0.2)
+            with pytest.raises(LinkError, match="no answer"):
+                await links.read(LINK)
+            await links.aclose()
+
+    asyncio.run(main())
+
+
+def test_counters_tell_what_passed(control, client, link, wire, embedded):
+    async def main() -> None:
+        links = ToxiproxyLinks(control, timeout=20)
+        near, far = link.pair()
+        await links.apply(link.name, LinkState(toxics=(Toxic(name="void", type="blackhole"),)))
+        far.sendall(b"x" * 10)
+        assert wire.silent(near, 0.2)
+        found = (await links.counters())[link.name]
+        assert (found.downstream.received, found.downstream.sent, found.hits) == (10, 0, {"void": 1})
+        await links.apply(link.name, CLEAN)
+        assert (await links.counters())[link.name].hits == {"void": 1}
+        await links.aclose()
+
+    asyncio.run(main())
