@@ -7,7 +7,7 @@ more than the stated bounds, and duplicate keys are all found instead of the fir
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -113,13 +113,13 @@ class Node:
 
 
 def parse_file(
-    path: Path, name: str, environ: Mapping[str, str], problems: list[Problem], keep: Collection[str] = ()
+    path: Path, name: str, environ: Mapping[str, str], problems: list[Problem], keep: str | None = None
 ) -> tuple[Node | None, str]:
     """Read a file: its root node (None: not readable as YAML) and its text. Mistakes are added to `problems`.
 
     Args:
         name: how the file is called in problems.
-        environ: for `${VAR}`. keep: variables that are left as they are.
+        environ: for `${VAR}`. keep: variables that begin with this stay as they are.
     """
     try:
         with open(path, "rb") as file:
@@ -141,12 +141,12 @@ def parse_file(
 
 
 def parse_text(
-    text: str, name: str, environ: Mapping[str, str] | None, problems: list[Problem], keep: Collection[str] = ()
+    text: str, name: str, environ: Mapping[str, str] | None, problems: list[Problem], keep: str | None = None
 ) -> Node | None:
     """The root node of a YAML document, None if there is none. Mistakes are added to `problems`.
 
     Args:
-        environ: for `${VAR}`; None leaves all as they are. keep: variables that are left as they are.
+        environ: for `${VAR}`; None leaves all as they are. keep: variables that begin with this stay as they are.
     """
     from ruamel.yaml import YAML
     from ruamel.yaml.error import MarkedYAMLError
@@ -180,9 +180,7 @@ def parse_text(
 class _Builder:
     """Events in, nodes out."""
 
-    def __init__(
-        self, name: str, environ: Mapping[str, str] | None, problems: list[Problem], keep: Collection[str]
-    ) -> None:
+    def __init__(self, name: str, environ: Mapping[str, str] | None, problems: list[Problem], keep: str | None) -> None:
         self.root: Node | None = None
         self._name = name
         self._environ = environ

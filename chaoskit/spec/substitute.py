@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 __all__ = ["substitute"]
@@ -15,21 +15,21 @@ _MAX_NESTING = 10
 Complain = Callable[[int, str, str], None]  # offset in the text, what, hint
 
 
-def substitute(text: str, environ: Mapping[str, str], complain: Complain, keep: Collection[str] = ()) -> str:
+def substitute(text: str, environ: Mapping[str, str], complain: Complain, keep: str | None = None) -> str:
     """`text` with variables replaced: `$VAR ${VAR} ${VAR:-default} ${VAR-default} ${VAR:?why} ${VAR:+other} $$`.
 
     Args:
         complain: called for each mistake; the faulty piece stays as it is.
-        keep: names that are left alone, for whoever replaces them later.
+        keep: names that begin with this are left alone, for whoever replaces them later.
     """
-    return _Substitution(environ, complain, frozenset(keep)).text(text)
+    return _Substitution(environ, complain, keep).text(text)
 
 
 @dataclass(frozen=True)
 class _Substitution:
     environ: Mapping[str, str]
     complain: Complain
-    keep: frozenset[str]
+    keep: str | None
     depth: int = 0  # how many defaults the text is nested in
 
     def text(self, text: str) -> str:
@@ -50,7 +50,7 @@ class _Substitution:
                 at = end + 1
             elif (match := _NAME.match(text, at)) is not None:
                 at = match.end()
-                out.append(text[dollar:at] if match[0] in self.keep else self.value(match[0], dollar))
+                out.append(text[dollar:at] if self.kept(match[0]) else self.value(match[0], dollar))
             else:
                 self.complain(dollar, "'$' is followed by no variable name", "write $$ for a dollar sign")
                 out.append("$")
@@ -63,7 +63,7 @@ class _Substitution:
             self.complain(offset, f"{whole!r} names no variable", "write ${VAR}, or $$ for a dollar sign")
             return whole
         if name.end() == len(inner):
-            return whole if name[0] in self.keep else self.value(name[0], offset)
+            return whole if self.kept(name[0]) else self.value(name[0], offset)
         operator = _OPERATOR.match(inner, name.end())
         if operator is None or self.depth >= _MAX_NESTING:
             self.complain(offset, f"{whole!r} is not understood", "write ${VAR} or ${VAR:-default}")
@@ -78,6 +78,9 @@ class _Substitution:
             return self.nested(rest, offset)
         self.complain(offset, f"variable {name[0]} is not set{': ' + rest if rest else ''}", f"export {name[0]}=…")
         return whole
+
+    def kept(self, name: str) -> bool:
+        return self.keep is not None and name.startswith(self.keep)
 
     def nested(self, text: str, offset: int) -> str:
         """A default, itself substituted; its mistakes are at the place of the whole."""

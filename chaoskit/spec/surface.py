@@ -30,7 +30,7 @@ from chaoskit.spec.shapes import (
 )
 from chaoskit.units import parse_share
 
-__all__ = ["CLAIM", "ENTRY", "EXPERIMENT", "WINDOWS", "default_id"]
+__all__ = ["CLAIM", "ENTRY", "EXPERIMENT", "WINDOWS", "WeightShape", "default_id"]
 
 WINDOWS: tuple[Literal["during", "steady", "after", "before"], ...] = ("during", "steady", "after", "before")
 SELECTOR = Text("a selector", example="api -> db", longest=1000)

@@ -144,6 +144,7 @@ class Target(Frozen):
         folder: absolute path. `compose_file`: absolute path.
         entry: service that clients talk to. failover_bound: D in seconds (0: no failover is claimed).
         gossips: members tell each other their addresses; the `rewrite` interposition must refuse.
+        notes: what the Compose file says and chaoskit does not do, as sentences; `plan` prints them.
     """
 
     name: str
@@ -155,6 +156,7 @@ class Target(Frozen):
     workloads: tuple[WorkloadSpec, ...] = ()
     failover_bound: float = 0.0
     gossips: bool = False
+    notes: tuple[str, ...] = ()
 
     def service(self, name: str) -> Service:
         """The service of that name.
