@@ -13,7 +13,7 @@ from chaoskit.checks.limits import LAG_LIMIT, LATENESS_LIMIT, STALL_LIMIT, UNSEN
 from chaoskit.checks.quantiles import PER_MILLE, nearest_rank
 from chaoskit.checks.sample import Load
 from chaoskit.checks.witness import many
-from chaoskit.history.operation import NONE, Answer, Outcome
+from chaoskit.history.operation import NONE, Answer, ErrorCode, Outcome
 from chaoskit.store import read_jsonl
 from chaoskit.units import format_duration, format_share
 
@@ -34,7 +34,7 @@ class Health:
 
     Attributes:
         send_p50, send_p99: seconds between due and sent.
-        unsent: operations that say nothing about the system, those never closed included.
+        unsent: operations that say nothing about the system, never closed and spoilt ones included.
         reasons: why the cell can be no more than inconclusive; empty = the harness kept within its bounds.
     """
 
@@ -64,13 +64,20 @@ def examine(load: Load, proxy: Lag | None, worker: Lag | None) -> Health:
     error: NDArray[np.float64] = (sent.sent - sent.due) / 1e9
     p50, p99 = nearest_rank(error, [PER_MILLE["p50"], PER_MILLE["p99"]]) if len(error) else (None, None)
     opened = int(np.count_nonzero(load.outcome == Outcome.OPEN))
-    unsent = int(np.count_nonzero(load.answer == Answer.NONE)) - opened
+    raised = int(np.count_nonzero((load.error == ErrorCode.WORKLOAD) & (load.answer == Answer.NONE)))
+    unsent = int(np.count_nonzero(load.answer == Answer.NONE)) - opened - raised
+    mute = unsent + opened + raised
     reasons = []
-    if len(load) and (unsent + opened) / len(load) > UNSENT_LIMIT:
+    if len(load) and mute / len(load) > UNSENT_LIMIT:
         parts = [f"{many(unsent, 'operation was', 'operations were')} not sent"] * (unsent > 0)
-        parts += [f"{many(opened, 'was', 'were')} never closed because a worker ended"] * (opened > 0)
-        share = format_share((unsent + opened) / len(load))
-        reasons.append(f"{' and '.join(parts)} ({share} of the load, {format_share(UNSENT_LIMIT)} is the bound)")
+        parts += [f"{many(opened, 'operation was', 'operations were')} never closed because a worker ended"] * (
+            opened > 0
+        )
+        parts += [
+            f"{many(raised, 'operation was', 'operations were')} spoilt by an error in the workload's own code"
+        ] * (raised > 0)
+        bound = format_share(UNSENT_LIMIT)
+        reasons.append(f"of the load {', '.join(parts)} ({format_share(mute / len(load))}; {bound} is the bound)")
     if p99 is not None and p99 > LATENESS_LIMIT:
         bound = format_duration(LATENESS_LIMIT)
         reasons.append(f"operations were sent up to {format_duration(p99)} late (p99; {bound} is the bound)")
@@ -83,4 +90,4 @@ def examine(load: Load, proxy: Lag | None, worker: Lag | None) -> Health:
         elif lag.maximum > STALL_LIMIT:
             bound = format_duration(STALL_LIMIT)
             reasons.append(f"{name} stood still for {format_duration(lag.maximum)} once ({bound} is the bound)")
-    return Health(send_p50=p50, send_p99=p99, unsent=unsent + opened, reasons=tuple(reasons))
+    return Health(send_p50=p50, send_p99=p99, unsent=mute, reasons=tuple(reasons))

@@ -22,7 +22,7 @@ from chaoskit.store import RunDir, read_jsonl
 
 __all__ = ["analyse", "exit_code"]
 
-PROXY_LAG = "proxy-lag.jsonl"
+LAG_FILES = "*lag.jsonl"  # of the proxy in the block's folder, of the workers in the cell's
 
 
 def analyse(run: RunDir, load: Callable[[Path], History] = load_history) -> Analysis:
@@ -97,12 +97,12 @@ def _material(run: RunDir, plan: Plan, cell: CellPlan, load: Callable[[Path], Hi
     start, end = facts.origin_ns or 0, facts.load_end_ns or facts.last_ns
     fresh = plan.experiment.fresh == "trial"
     block = run.block(cell.variant, cell.trial if fresh else None)
-    workers = [path for path in folder.rglob("*lag.jsonl") if path.name != PROXY_LAG]
     return Material(
         facts,
         history,
-        proxy=read_lag((folder / PROXY_LAG, block / PROXY_LAG), start, end),
-        worker=read_lag(workers, start, end),
+        # A block's proxy serves all its cells: only what it wrote in this cell's time counts.
+        proxy=read_lag(block.glob(LAG_FILES), start, end),
+        worker=read_lag(folder.rglob(LAG_FILES), start, end),
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chaoskit.history.frame import History
-from chaoskit.history.operation import NONE, Answer, ErrorCode, Outcome
+from chaoskit.history.operation import NONE, Answer, Outcome
 
 __all__ = ["Operations", "Register"]
 
@@ -71,15 +71,15 @@ class Register:
         read = _equal(f, history.functions, "read")
         key = number[rows["key"]]
         taken = np.zeros(len(number), dtype=np.bool_)
-        others = key[~write & ~read]
+        others = key[~write & ~read & (rows["t_sent"] != NONE)]  # what never left has no function and touched nothing
         taken[others[others != NONE]] = True
         ours = (key == NONE) | ~taken[key]
         write, read = write & ours, read & ours
 
         value, result = number[rows["value_id"]], number[rows["result_id"]]
         ok = rows["outcome"] == Outcome.OK
-        # FAIL of an operation that was never sent is the harness's word about itself: lenient, it accuses nobody.
-        surely_not = (rows["outcome"] == Outcome.FAIL) & (rows["error"] != ErrorCode.UNSENT)
+        # FAIL without an answer is the harness's word about itself (not sent): lenient, it accuses nobody.
+        surely_not = (rows["outcome"] == Outcome.FAIL) & (rows["answer"] != Answer.NONE)
 
         def pick(chosen: NDArray[np.bool_], values: NDArray[np.int64]) -> Operations:
             position = np.flatnonzero(chosen)
@@ -106,6 +106,8 @@ def _numbers(texts: Sequence[str]) -> NDArray[np.int64]:
 
     Two workers may store one text under two ids; comparing ids alone would call that a changed value.
     """
+    if len(set(texts)) == len(texts):
+        return np.append(np.arange(len(texts), dtype=np.int64), np.int64(NONE))
     first: dict[str, int] = {}
     found = np.fromiter((first.setdefault(text, n) for n, text in enumerate(texts)), dtype=np.int64, count=len(texts))
     return np.append(found, np.int64(NONE))

@@ -37,6 +37,7 @@ class Load:
     source: NDArray[np.int16]
     answer: NDArray[np.uint8]
     outcome: NDArray[np.uint8]
+    error: NDArray[np.int16]
     accused: NDArray[np.bool_]
 
     @classmethod
@@ -56,6 +57,7 @@ class Load:
             source=rows["source"][position],
             answer=rows["answer"][position],
             outcome=rows["outcome"][position],
+            error=rows["error"][position],
             accused=marked[position],
         )
 

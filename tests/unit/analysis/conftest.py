@@ -155,7 +155,7 @@ class Bench:
         if proxy_lag is not None:
             samples = [{"t": at(n / 10), "lag_ns": round(proxy_lag * 1e9), "cpu": 0.1} for n in range(200)]
             block = self.run.block(variant, trial if self.fresh == "trial" else None)
-            write_atomic(block / "proxy-lag.jsonl", "\n".join(map(json.dumps, samples)))
+            write_atomic(block / "lag.jsonl", "\n".join(map(json.dumps, samples)))
 
 
 def at(seconds: float) -> int:

@@ -217,6 +217,13 @@ def test_correct_takes_off_what_the_declared_invariants_accuse(bench: Any, new_b
 
 
 class TestHarness:
+    def test_a_workload_that_raises(self, bench: Any, new_book: Any, tools: Any) -> None:
+        book = tools.load(new_book())
+        for n in range(5):
+            book.add(1.0 + n / 10, outcome=3, answer=0, error=11)
+        found = stored(bench, book.history())
+        assert "5 operations were spoilt by an error in the workload" in found.cells[0].reasons[0]
+
     def test_too_much_unsent(self, bench: Any, new_book: Any, tools: Any) -> None:
         book = tools.load(new_book())
         for n in range(10):
@@ -250,11 +257,9 @@ class TestHarness:
         assert found.cells[0].worker_lag_max == 0.7
 
     def test_lag_outside_of_the_cell_is_another_cells(self, bench: Any, new_book: Any, tools: Any) -> None:
-        block = bench.run.block("patient")
-        block.mkdir(parents=True)
         bench.store()
         bench.cell(tools.load(new_book()).history())
-        with open(block / "proxy-lag.jsonl", "a") as file:
+        with open(bench.run.block("patient") / "lag.jsonl", "a") as file:
             file.write("\n" + json.dumps({"t": tools.at(500.0), "lag_ns": 9_000_000_000, "cpu": 1.0}))
         assert analyse(bench.run).verdict == "held"
 
@@ -268,7 +273,7 @@ class TestHarness:
         for n in range(5):
             book.add(19.0 + n / 10, None, outcome=0, answer=0)
         found = stored(bench, book.history())
-        assert "5 were never closed because a worker ended" in found.cells[0].reasons[0]
+        assert "5 operations were never closed because a worker ended" in found.cells[0].reasons[0]
 
 
 def test_a_spike_is_a_window_like_a_fault(bench: Any, new_book: Any, tools: Any) -> None:

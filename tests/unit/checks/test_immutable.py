@@ -128,6 +128,12 @@ def test_keys_that_something_else_touches_are_left_out(book: Any) -> None:
     assert "1 key left out" in found.notes[0]
 
 
+def test_what_was_never_sent_touched_no_key(book: Any) -> None:
+    book.functions.append("")
+    book.write(0.0, "a", "u1").unsent(1.0, f="", key="a", phase=2).read(2.0, "a", "ghost")
+    assert judged(book).anomalies == {"thin-air": 1}
+
+
 def test_a_damaged_history_does_not_accuse_of_thin_air(book: Any) -> None:
     history = book.write(0.0, "a", "u1").read(1.0, "b", "u9").history(damaged=("1 row of worker 0 is torn",))
     found = check(history, CheckContext())
