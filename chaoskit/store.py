@@ -82,7 +82,9 @@ class EventLog:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
-        self._torn = False  # the last write stopped in the middle of a line: begin the next one on a line of its own
+        with open(path, "rb") as file:
+            # The last write, ours or a dead writer's, stopped in the middle of a line: begin a line of our own.
+            self._torn = file.seek(0, os.SEEK_END) > 0 and file.seek(-1, os.SEEK_END) >= 0 and file.read(1) != b"\n"
 
     def append(self, event: Mapping[str, Any], *, sync: bool = False) -> None:
         """Add one event; with `sync` it is on disk when this returns.

@@ -34,7 +34,17 @@ class Ledger:
     NAME = "ledger.jsonl"
 
     def __init__(self, folder: Path) -> None:
-        self._file = EventLog(folder / self.NAME)
+        """Open or make the ledger of the run in `folder`.
+
+        Raises:
+            StoreError: it cannot be opened.
+        """
+        try:
+            self._file = EventLog(folder / self.NAME)
+        except OSError as error:
+            raise StoreError(
+                f"cannot open {folder / self.NAME}: {error.strerror or error}", hint="free space, or check permissions"
+            ) from error
 
     def undo(self, effects: Sequence[Effect], deadline_ns: int) -> None:
         """Put on disk how to take these effects back; the injection may begin when this returns.
@@ -49,7 +59,13 @@ class Ledger:
             for effect in effects
         }
         record = {"effects": [effect.model_dump() for effect in effects], "undo": clean, "deadline_ns": deadline_ns}
-        self._file.append({"t": time.monotonic_ns(), "kind": "undo", **record}, sync=True)
+        try:
+            self._file.append({"t": time.monotonic_ns(), "kind": "undo", **record}, sync=True)
+        except StoreError as error:
+            raise StoreError(
+                f"nothing was injected, because how to take it back could not be recorded: {error.message}",
+                hint="free disk space, or choose another place with --runs DIR",
+            ) from error
 
     def note(self, kind: str, *, sync: bool = False, **fields: Any) -> bool:
         """Record something that healing must not wait for: a full disk is logged and otherwise ignored.
@@ -79,8 +95,9 @@ class LedgerState:
 
     Attributes:
         header: the header record, empty when it is missing. active: effect ids begun (or about to be) and not ended.
-        processes: (outer pid, start time) of everything recorded as started. files: to be removed.
-        clean: everything was taken back, by the supervisor or by `recover`. records: how many could be read.
+        processes: (pid, start time) of what was started, as far as pids mean anything here. files: to be removed.
+        private_pids: the run had a PID namespace of its own. clean: everything was taken back, by the supervisor or by
+        `recover`. records: how many could be read.
     """
 
     header: dict[str, Any] = field(default_factory=dict)
@@ -88,6 +105,7 @@ class LedgerState:
     processes: list[ProcessId] = field(default_factory=list)
     files: list[Path] = field(default_factory=list)
     clean: bool = False
+    private_pids: bool = False
     records: int = 0
 
 
@@ -118,6 +136,7 @@ def _take(state: LedgerState, record: Mapping[str, Any]) -> None:
         state.header = dict(record)
         supervisor = record["supervisor"]
         state.processes.append(ProcessId(int(supervisor["pid"]), int(supervisor["start_ticks"])))
+        state.private_pids = bool(record["pid_namespace"])
     elif kind == "undo":
         state.active += [str(effect["id"]) for effect in record["effects"] if effect["id"] not in state.active]
         state.clean = False
@@ -126,7 +145,9 @@ def _take(state: LedgerState, record: Mapping[str, Any]) -> None:
         state.active = [name for name in state.active if name not in ids]
     elif kind == "process":
         who = ProcessId(int(record["outer"]), int(record["start_ticks"]))
-        if who not in state.processes:
+        # Seen from inside a PID namespace, pids mean nothing to a reader outside - nor can such a process be alive when
+        # the supervisor is dead.
+        if who not in state.processes and not state.private_pids:
             state.processes.append(who)
         state.clean = False
     elif kind == "file":
