@@ -157,11 +157,8 @@ def _watch(program: int) -> int:
         else:
             _send(program, number)
     makers = {program}
-    while True:
-        _reap(program)
+    while _has_children():
         left = [found for found in descendants(os.getpid()) if found.state not in DEAD]
-        if not left:
-            break
         makers.update(found.pid for found in left)
         for found in left:
             _send(found.pid, signal.SIGKILL)
@@ -228,6 +225,20 @@ def _reap(program: int) -> int | None:
             return found
         if pid == program:
             found = status
+
+
+def _has_children() -> bool:
+    """Collect what has ended; whether anybody is left.
+
+    Until the last zombie is collected: one that we leave behind keeps its pid, and PostgreSQL, started again, would
+    take the pid in its lock file for a living server.
+    """
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        return False
+    return True
 
 
 def _send(pid: int, number: int) -> None:

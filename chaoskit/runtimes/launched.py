@@ -135,6 +135,8 @@ class Launched:
             if time.monotonic() > end:
                 raise TargetError(f"{self.spec.name} does not die: pids {sorted(who.pid for who in left)}")
             await asyncio.sleep(_PASS)
+        for who in seen:
+            _collect(who.pid)
 
     async def pause(self) -> None:
         """SIGSTOP everything, again and again, until two passes over /proc in a row find nobody running.
@@ -212,3 +214,11 @@ def _send(pid: int, number: int) -> None:
         os.kill(pid, number)
     except (ProcessLookupError, PermissionError):
         pass  # gone, or a set-uid program that is not ours to signal: the next look at /proc tells
+
+
+def _collect(pid: int) -> None:
+    """Take a zombie off the table that became ours because its launcher was killed before it."""
+    try:
+        os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        pass

@@ -61,3 +61,22 @@ def eventually() -> Callable[[Callable[[], bool]], bool]:
 @pytest.fixture
 def find_marked(marker: str) -> Callable[[], list[int]]:
     return lambda: marked(marker)
+
+
+@pytest.fixture(scope="session")
+def ordinary_prefix() -> Callable[[], tuple[str, ...]]:
+    """As the `ordinary` fixture, for fixtures of a wider scope."""
+
+    def find() -> tuple[str, ...]:
+        import importlib.util
+        from pathlib import Path
+
+        spec = importlib.util.spec_from_file_location("shared_conftest", Path(__file__).parents[2] / "conftest.py")
+        assert spec is not None
+        assert spec.loader is not None
+        shared = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(shared)
+        found: tuple[str, ...] = shared.ordinary_python()
+        return found
+
+    return find
