@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from chaoskit.errors import ChaosKitError, ExitCode
 
 if TYPE_CHECKING:
-    from chaoskit.api import analyse, load_plan, report, run, validate
+    from chaoskit.api import analyse, load_plan, run, validate
 
 __version__ = "0.1.0"
-__all__ = ["ChaosKitError", "ExitCode", "__version__", "analyse", "load_plan", "report", "run", "validate"]
+__all__ = ["ChaosKitError", "ExitCode", "__version__", "analyse", "load_plan", "run", "validate"]
 
-_LAZY = {"analyse", "load_plan", "report", "run", "validate"}
+_LAZY = {"analyse", "load_plan", "run", "validate"}
 
 
 def __getattr__(name: str) -> Any:

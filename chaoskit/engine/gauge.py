@@ -1,0 +1,164 @@
+"""Conditions read off the workers' counters while a cell runs: steady state, aborts, and the live view.
+
+Good enough to decide whether to go on, and to show; verdicts come from the history alone.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from chaoskit.engine.load import Load
+from chaoskit.spec.model import Claim, Condition, Experiment
+from chaoskit.traffic.snapshot import Snapshot, Span, between
+from chaoskit.units import NS, format_duration, format_rate, format_share
+
+__all__ = ["Gauge", "measure"]
+
+_WINDOW_S = 1.0  # what "now" means for aborts and the live view
+_COMPARE: dict[str, Callable[[float, float], bool]] = {
+    ">=": operator.ge,
+    "<=": operator.le,
+    ">": operator.gt,
+    "<": operator.lt,
+    "==": operator.eq,
+}
+
+
+def measure(condition: Condition, span: Span) -> float | None:
+    """The value of a condition's quantity in a span; None when nothing ended, or counters cannot tell."""
+    quantity, cls = condition.quantity, condition.cls
+    if quantity in ("yield", "correct"):
+        return span.share("yes", cls)
+    if quantity in ("refused", "silent"):
+        return span.share(quantity, cls)
+    if quantity == "goodput":
+        return span.rate("yes", cls)
+    if quantity == "rate":
+        return span.rate("due", cls)
+    if quantity == "max":
+        return span.quantile(1.0, cls)
+    if quantity.startswith("p"):
+        return span.quantile(float(quantity[1:]) / 100.0, cls)
+    return None
+
+
+def _text(condition: Condition, value: float | None) -> str:
+    if value is None:
+        return "n/a"
+    formats = {"share": format_share, "seconds": format_duration, "per-second": format_rate}
+    return formats[condition.unit](value) if condition.unit in formats else f"{value:g}"
+
+
+class Gauge:
+    """Reads the counters of one cell."""
+
+    def __init__(self, experiment: Experiment, load: Load) -> None:
+        self._experiment, self._load = experiment, load
+        self._origin: Snapshot | None = None
+        self._recent: deque[Snapshot] = deque()
+        self._since: dict[str, int] = {}  # abort condition -> since when it is true
+        self._windows: dict[str, Snapshot] = {}  # claim -> snapshot at its window's beginning
+        self._claims: dict[str, dict[str, Any]] = {}
+        self._phase: tuple[str, int | None] = ("starting", None)
+
+    def phase(self, name: str, until_ns: int | None) -> None:
+        """What phase it is and when it is to end."""
+        self._phase = (name, until_ns)
+
+    def origin(self) -> None:
+        """It is t=0: what ended before was warm-up."""
+        self._origin = self._load.snapshot()
+
+    def steady(self) -> tuple[bool, str]:
+        """Whether a steady-state condition is broken since t=0, and all of them with their values as a sentence."""
+        assert self._origin is not None
+        span = between(self._origin, self._load.snapshot())
+        broken, texts = False, []
+        for condition in self._experiment.steady_state:
+            value = measure(condition, span)
+            met = value is not None and _COMPARE[condition.comparison](value, condition.value)
+            broken |= not met
+            texts.append(f"{condition.text}: {_text(condition, value)}{'' if met else ' (not met)'}")
+        return broken, "; ".join(texts) or "none asked for"
+
+    def abort(self) -> str | None:
+        """The abort condition that has been true for as long as it says, with its value; None while there is none."""
+        span = self._last()
+        if span is None:
+            return None
+        for condition in self._experiment.abort:
+            value = measure(condition, span)
+            if value is None:  # nothing ended: no news
+                continue
+            if not _COMPARE[condition.comparison](value, condition.value):
+                self._since.pop(condition.text, None)
+                continue
+            since = self._since.setdefault(condition.text, span.earlier.at_ns)
+            if span.later.at_ns - since >= (condition.sustain or 0.0) * NS:
+                return f"{condition.text} (it was {_text(condition, value)})"
+        return None
+
+    def live(self, now_ns: int, active: Sequence[str]) -> dict[str, Any]:
+        """Figures for the live view."""
+        name, until = self._phase
+        found: dict[str, Any] = {
+            "phase": name,
+            "left_s": None if until is None else max((until - now_ns) / NS, 0.0),
+        }
+        span = self._last()
+        if span is None:
+            return found
+        later = span.later
+        found |= {
+            "rate": span.rate("sent"),
+            "ok": later.count("ok"),
+            "fail": later.count("fail"),
+            "info": later.count("info"),
+            "yield": span.share("yes"),
+            "p50": span.quantile(0.5),
+            "p99": span.quantile(0.99),
+            "claims": self._standing(later, active),
+        }
+        return found
+
+    def _last(self) -> Span | None:
+        """The last second or so; None while there is none."""
+        if self._phase[0] == "starting":
+            return None
+        now = self._load.snapshot()
+        if not self._recent or now.at_ns > self._recent[-1].at_ns:
+            self._recent.append(now)
+        while len(self._recent) > 2 and now.at_ns - self._recent[1].at_ns >= _WINDOW_S * NS:
+            self._recent.popleft()
+        return between(self._recent[0], now) if now.at_ns > self._recent[0].at_ns else None
+
+    def _standing(self, now: Snapshot, active: Sequence[str]) -> list[dict[str, Any]]:
+        """How each claim stands that counters can tell about and whose window has begun."""
+        for claim in self._experiment.claims:
+            if claim.condition is None or not self._open(claim, active):
+                continue
+            begin = self._windows.setdefault(claim.id, now)
+            value = measure(claim.condition, between(begin, now))
+            if value is not None:
+                holds = _COMPARE[claim.condition.comparison](value, claim.condition.value)
+                self._claims[claim.id] = {
+                    "id": claim.id,
+                    "state": "holds" if holds else "broken",
+                    "text": f"{claim.condition.text}: {_text(claim.condition, value)} so far",
+                }
+        return list(self._claims.values())
+
+    def _open(self, claim: Claim, active: Sequence[str]) -> bool:
+        kind, of = claim.window.kind, claim.window.of
+        if self._origin is None:
+            return False
+        if kind in ("during", "steady"):
+            return of in active
+        if kind == "before":
+            return self._phase[0] == "baseline"
+        if kind == "after":
+            return self._phase[0] == "recovery" and of not in active
+        return self._phase[0] in ("baseline", "fault", "recovery")

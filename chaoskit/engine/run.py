@@ -1,0 +1,178 @@
+"""A run: supervisor up, then block by block (one stack start) and cell by cell; healed and down on every path.
+
+```
+start supervisor ─▶ for each block: layout ─▶ up ─▶ cells … ─▶ down ─▶ release ─▶ bye
+                                                   └ any error: remembered (the first one wins), healed, next cell
+```
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Coroutine, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from chaoskit import registry
+from chaoskit.clock import SystemClock
+from chaoskit.engine.block import Block
+from chaoskit.engine.cell import Cell
+from chaoskit.engine.environment import describe
+from chaoskit.engine.record import Control, Recorder
+from chaoskit.errors import ChaosKitError, EnvironmentFault, Interrupted, StoreError
+from chaoskit.safety.session import Supervisor
+from chaoskit.store import RunDir, write_atomic
+
+if TYPE_CHECKING:
+    from chaoskit.contracts import Observer
+    from chaoskit.plan import CellPlan, Plan
+
+__all__ = ["run"]
+
+T = TypeVar("T")
+_DEADLINE_FACTOR, _DEADLINE_EXTRA = 3.0, 180.0  # of the estimate: a run that takes longer has hung
+
+
+async def run(
+    plan: Plan, folder: RunDir, *, observers: Sequence[Observer] = (), control: Control | None = None
+) -> ChaosKitError | None:
+    """Carry out a plan; everything measured is in `folder` when this returns.
+
+    Returns:
+        The first error of the run (an interruption is one), or None.
+    """
+    control = Control() if control is None else control
+    stopped = control.attach()
+    recorder = Recorder(SystemClock(), observers)
+    first: ChaosKitError | None = None
+    try:
+        _write_down(plan, folder)
+    except StoreError as error:
+        return error
+    recorder.tell(
+        {
+            "kind": "run",
+            "run": folder.id,
+            "name": plan.experiment.name,
+            "question": plan.experiment.question,
+            "cells": len(plan.cells),
+            "estimated_s": plan.estimated_seconds,
+            "directory": str(folder.path),
+        }
+    )
+    supervisor = Supervisor()
+    try:
+        await supervisor.start(
+            folder,
+            runtime=plan.experiment.runtime,
+            deadline_s=plan.estimated_seconds * _DEADLINE_FACTOR + _DEADLINE_EXTRA,
+        )
+        for cells in _blocks(plan.cells):
+            first = first or await _block(plan, cells, folder, supervisor, recorder, stopped, control)
+            if isinstance(first, EnvironmentFault | Interrupted) or control.reason is not None:
+                break
+    except ChaosKitError as error:
+        first = first or error
+    finally:
+        recorder.open(None, None)
+        try:
+            await supervisor.bye()
+        except ChaosKitError as error:
+            first = first or error
+    return first
+
+
+def _blocks(cells: Sequence[CellPlan]) -> list[list[CellPlan]]:
+    """Cells that share one start of the stack: each cell with `restart` begins a new block."""
+    number = 0
+
+    def block(cell: CellPlan) -> int:
+        nonlocal number
+        number += cell.restart
+        return number
+
+    return [list(group) for _, group in groupby(cells, key=block)]
+
+
+async def _block(
+    plan: Plan,
+    cells: Sequence[CellPlan],
+    folder: RunDir,
+    supervisor: Supervisor,
+    recorder: Recorder,
+    stopped: asyncio.Event,
+    control: Control,
+) -> ChaosKitError | None:
+    """One stack: start it, run its cells, stop it. Returns the first error."""
+    experiment = plan.experiment
+    head = cells[0]
+    place = folder.block(head.variant, head.trial if experiment.fresh == "trial" else None)
+    runtime = registry.load("runtime", experiment.runtime)()
+    first: ChaosKitError | None = None
+    recorder.open(head.id, None)
+    recorder.event("phase", name="stack start", planned_s=None)
+    try:
+        variant = next(v for v in experiment.variants if v.name == head.variant)
+        stack = runtime.layout(plan.target, variant.env, place, plan.interposition)
+        began = time.monotonic()
+        ready = await _or_stopped(supervisor.up(stack), stopped, control)
+        recorder.event("up", ready=ready, interposition=stack.interposition, seconds=time.monotonic() - began)
+        block = Block(plan, stack, supervisor, recorder, folder, place)
+        for cell in cells:
+            try:
+                await Cell(block, cell, stopped, control).run()
+            except ChaosKitError as error:
+                first = first or error
+                if isinstance(error, EnvironmentFault | Interrupted) or supervisor.dead:
+                    break
+    except ChaosKitError as error:
+        first = first or error
+    finally:
+        try:
+            await supervisor.down()
+        except ChaosKitError as error:
+            first = first or error
+        runtime.release()
+    return first
+
+
+async def _or_stopped(work: Coroutine[Any, Any, T], stopped: asyncio.Event, control: Control) -> T:
+    """The result of `work`, unless the user stops the run first.
+
+    Raises:
+        Interrupted: stopped first; the work is cancelled.
+    """
+    task, stop = asyncio.ensure_future(work), asyncio.ensure_future(stopped.wait())
+    try:
+        await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise Interrupted(f"interrupted ({control.reason}) while the stack was starting")
+        return task.result()
+    finally:
+        for pending in (task, stop):
+            pending.cancel()
+        await asyncio.gather(task, stop, return_exceptions=True)
+
+
+def _write_down(plan: Plan, folder: RunDir) -> None:
+    """Everything that is known beforehand goes to disk first."""
+    experiment = plan.experiment
+    folder.write_json(
+        "run.json",
+        {
+            "run": folder.id,
+            "name": experiment.name,
+            "question": experiment.question,
+            "status": "running",
+            "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        },
+    )
+    write_atomic(folder.file("plan.json"), plan.model_dump_json(indent=1) + "\n")
+    write_atomic(folder.file("experiment.json"), experiment.model_dump_json(indent=1) + "\n")
+    folder.write_json("environment.json", describe(plan))
+    try:
+        write_atomic(folder.file("experiment.yaml"), Path(experiment.file).read_bytes())
+    except OSError as error:
+        raise StoreError(f"cannot read {experiment.file} again: {error}") from error
