@@ -12,6 +12,7 @@ from enum import IntEnum
 
 __all__ = [
     "AbilityError",
+    "AbortedError",
     "ChaosKitError",
     "CheckerError",
     "EnvironmentFault",
@@ -159,6 +160,12 @@ class LinkError(ChaosKitError):
 
 class CheckerError(ChaosKitError):
     """A checker crashed or gave up: its claim is inconclusive, never held."""
+
+    exit_code = ExitCode.INCONCLUSIVE
+
+
+class AbortedError(ChaosKitError):
+    """An `abort` condition of the experiment came true: healed, and the cell is inconclusive."""
 
     exit_code = ExitCode.INCONCLUSIVE
 
