@@ -148,6 +148,7 @@ class Connection(asyncio.Protocol):
         "_parser",
         "_poll",
         "_pool",
+        "_status",
         "call",
         "closed",
         "idle_since",
@@ -168,6 +169,7 @@ class Connection(asyncio.Protocol):
         self._headers: list[tuple[bytes, bytes]] = []
         self._body: list[bytes] = []
         self._headers_done = self._complete = self._extra = self._keep = False
+        self._status = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Connected."""
@@ -210,8 +212,11 @@ class Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         """All headers are there."""
+        if self._complete:
+            return  # of something behind the answer: the parser's status is no longer the answer's
         self._headers_done = True
-        if self.call is not None and self.call.head_only and self._parser.get_status_code() >= 200:
+        self._status = self._parser.get_status_code()
+        if self.call is not None and self.call.head_only and self._status >= 200:
             self._complete = True  # the parser would wait for a body; the connection is not used again
 
     def on_body(self, data: bytes) -> None:
@@ -223,7 +228,7 @@ class Connection(asyncio.Protocol):
         """The end of an answer, or of a 1xx that announces one."""
         if self._complete:
             return
-        if 100 <= self._parser.get_status_code() < 200:
+        if 100 <= self._status < 200:
             self._reset()
             return
         self._complete = True
@@ -273,7 +278,7 @@ class Connection(asyncio.Protocol):
     def _finish(self, now: int, *, reuse: bool) -> None:
         call = self.call
         assert call is not None
-        reply = HttpReply(self._parser.get_status_code(), self._headers, b"".join(self._body))
+        reply = HttpReply(self._status, self._headers, b"".join(self._body))
         call.connection = self.call = None
         if reuse and self.transport is not None and not self.transport.get_write_buffer_size():
             self._reset()
