@@ -1,0 +1,1 @@
+"""Static pictures, drawn as inline SVG that takes its colours from the page: complete without script, and in print."""
