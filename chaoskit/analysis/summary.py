@@ -51,7 +51,7 @@ def headline(claims: Sequence[ClaimSummary], operations: int) -> str:
     of = {verdict: [claim for claim in claims if claim.verdict == verdict] for verdict in _RANK}
     if refuted := of["refuted"]:
         first = refuted[0]
-        rest = f"; so were {len(refuted) - 1} more of {total} claims" if len(refuted) > 1 else ""
+        rest = f"; {len(refuted)} of {total} claims were" if len(refuted) > 1 else ""
         start = f"{first.variant}: {first.claim} was refuted"
         return f"{start} ({_briefly(first)}){rest}."
     if doubted := of["inconclusive"]:
@@ -100,7 +100,8 @@ def _sentence(claim: Claim, cell: CellAnalysis, worst: Finding, findings: Sequen
     else:
         subject = f"{_subject(claim)} was {worst.observed}{where}"
     if worst.verdict == "inconclusive":
-        more = f" (and {len(worst.reasons) - 1} more reasons)" if len(worst.reasons) > 1 else ""
+        others = len(worst.reasons) - 1
+        more = f" (and {many(others, 'more reason')})" if others > 0 else ""
         because = worst.reasons[0] if worst.reasons else "no reason was recorded"
         text = (
             f"{_subject(claim) if claim.condition else worst.expected}{where}: nobody can say, because {because}{more}"

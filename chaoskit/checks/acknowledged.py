@@ -87,18 +87,10 @@ def check(history: History, context: CheckContext) -> Judgement:
     notes = []
     if len(absent):
         notes.append(f"{many(len(absent), 'read')} during the run found nothing under a key that had been acknowledged")
-    if unknown:
-        notes.append(f"{format_count(unknown)} of {many(total, 'acknowledged write')} without an answered final read")
+    unread = f"{format_count(unknown)} of {many(total, 'acknowledged write')} without an answered final read"
     known = total - unknown
     if not gone.any():
-        reasons = (
-            (
-                f"nobody knows what became of {format_count(unknown)} of {many(total, 'acknowledged write')}: "
-                "no final read of it was answered",
-            )
-            if unknown
-            else ()
-        )
+        reasons = (unread,) if unknown else ()
         what = ("acknowledged write that was read at the end", "acknowledged writes that were read at the end")
         found = unrefuted(EXPECTED, "none was lost", total, known, what, reasons, tuple(notes))
     else:
@@ -112,7 +104,7 @@ def check(history: History, context: CheckContext) -> Judgement:
             exposed=known,
             anomalies={kind: count for kind, count in anomalies.items() if count},
             split=_split(fate.writes.end[gone], context.disturbances),
-            notes=tuple(notes),
+            notes=(*notes, unread) if unknown else tuple(notes),
             witness=_witness(history, fate),
         )
     accused = np.union1d(fate.writes.position[gone], absent)

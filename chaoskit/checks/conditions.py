@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from chaoskit.checks import acknowledged, recovery
-from chaoskit.checks.limits import MINIMUM_OPERATIONS, WITNESS_SIZE
+from chaoskit.checks.limits import BASELINE_OPERATIONS, MINIMUM_OPERATIONS, WITNESS_SIZE
 from chaoskit.checks.model import Finding, WindowSpan, Witness, WitnessOp
 from chaoskit.checks.quantities import LATENCIES, compare, measure, said, worst
 from chaoskit.checks.register import Register
@@ -158,8 +158,8 @@ def _witness(condition: Condition, evidence: Evidence, sample: Sample) -> Witnes
 def _timed(draft: Finding, condition: Condition, evidence: Evidence, load: Load, span: Span) -> Finding:
     before = evidence.spans[("before", None)]
     calm = load.within(before).intended
-    if calm < MINIMUM_OPERATIONS:
-        why = f"only {many(calm, 'operation')} before the fault: at least {MINIMUM_OPERATIONS} are needed"
+    if calm < BASELINE_OPERATIONS:
+        why = f"only {many(calm, 'operation')} before the fault: at least {BASELINE_OPERATIONS} are needed"
         return draft.model_copy(update={"reasons": (why,)})
     timing = (recovery.recovery if condition.quantity == "recovery" else recovery.detection)(load, before, span)
     count = load.within(span).intended

@@ -19,8 +19,8 @@ from chaoskit.history.windows import Span
 __all__ = ["Bin", "Timing", "bin_width", "bins", "detection", "recovery"]
 
 # A bin's p99 from fewer operations than this is one unlucky operation; bins beyond two seconds blur what is measured.
-_OPERATIONS_PER_BIN = 50
-_WIDTHS = (0.25, 0.5, 1.0, 2.0)
+_OPERATIONS_PER_BIN = 30
+_WIDTHS = (0.5, 1.0, 2.0)
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Timing:
 
 
 def bin_width(load: Load, span: Span) -> float:
-    """Seconds per bin: 0.25, 0.5, 1 or 2, the first in which about 50 operations of this window's rate are due."""
+    """Seconds per bin: 0.5, 1 or 2, the first in which about 30 operations of this window's rate are due."""
     sample = load.within(span)
     rate = len(sample.load) / span.seconds if span.seconds else 0.0
     # 10 % less will do: with random arrivals the rate that was seen is never quite the one that was asked for.
