@@ -51,6 +51,7 @@ class Database:
             open=False,
             kwargs={
                 "autocommit": True,
+                "prepare_threshold": None,  # preparing is a round trip of its own
                 "connect_timeout": max(2, round(settings.db_timeout)),  # psycopg takes no less than 2
                 "options": f"-c statement_timeout={round(settings.db_timeout * 1000)}",
             },
