@@ -213,11 +213,9 @@ class ClaimShape:
 
     def _fitting(self, that: Condition, window: str, place: Place, label: str, problems: list[Problem]) -> None:
         """Quantities that are counted from one end of a fault go with one kind of window."""
-        fits = {"recovery": ("after",), "detection": ("during",), "loss": ()}.get(that.quantity)
-        if fits is not None and window not in fits:
-            hint = f"use {fits[0]}" if fits else "remove the window"
-            why = "it counts the whole history" if not fits else ""
-            problems.append(place.problem(f"{label}: {that.quantity} cannot go with {window}", why, hint))
+        fits = {"recovery": "after", "detection": "during"}.get(that.quantity)
+        if fits is not None and window != fits:
+            problems.append(place.problem(f"{label}: {that.quantity} cannot go with {window}", "", f"use {fits}"))
 
     def schema(self) -> dict[str, Any]:
         """One of that and invariant; at most one window."""

@@ -26,7 +26,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("faults",),
     ("traffic",),
     ("checks",),
-    ("plan", "lint"),
+    ("plan", "lint", "plan_text"),
     ("engine",),
     ("analysis",),
     ("report",),
