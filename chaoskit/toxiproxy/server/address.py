@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import ipaddress
 import socket
 
@@ -90,25 +91,30 @@ def listen(host: str, port: int) -> socket.socket:
         AddressError: in use, no such address, not allowed.
     """
     wild = host in ("", "0.0.0.0", "::")
-    dual = wild and socket.has_dualstack_ipv6()
-    if dual:
-        host = "::"
-    elif wild:
-        host = "0.0.0.0"
-    sock: socket.socket | None = None
     try:
-        sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            return _listen("::" if wild else host, port)
+        except OSError as error:
+            # IPv6 may be compiled out or switched off: every interface is then every IPv4 interface.
+            if not wild or error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+                raise
+            return _listen("0.0.0.0", port)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        shown = join("" if wild else host, port)
+        raise AddressError(f"listen tcp {shown}: bind: {reason[:1].lower()}{reason[1:]}") from None
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    try:
         sock.setblocking(False)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if dual:
+        if host == "::":
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         sock.bind((host, port))
         sock.listen(_BACKLOG)
-    except OSError as error:
-        if sock is not None:
-            sock.close()
-        reason = error.strerror or str(error)
-        raise AddressError(
-            f"listen tcp {join('' if wild else host, port)}: bind: {reason[:1].lower()}{reason[1:]}"
-        ) from None
+    except OSError:
+        sock.close()
+        raise
     return sock

@@ -300,6 +300,10 @@ class Connection:
         if side is self.server:
             self._open()
             return
+        if self.proxy.full():
+            # Descriptors are kept for the control port: a proxy that cannot be told to heal would be the worst fault.
+            self.abort()
+            return
         self.proxy.connections.add(self)
         muted = [
             toxic for chain in self.proxy.chains for toxic in chain if toxic.stage.mute and toxic.takes(self.number)

@@ -7,6 +7,7 @@ time limit for a request to be whole, one for an idle connection, and bounds on 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
 from email.utils import formatdate
@@ -19,11 +20,12 @@ from chaoskit.toxiproxy.server.api import Answer, Call
 
 __all__ = ["ControlPort"]
 
+_LOG = logging.getLogger(__name__)
 _REQUEST_LIMIT = 15.0  # seconds from the first byte of a request to its last
 _IDLE_LIMIT = 60.0
 _HEADER_LIMIT = 64 * 1024
 _BODY_LIMIT = 4 * 1024 * 1024
-_CONNECTIONS = 512
+_CONNECTIONS = 100
 _PIPELINED = 64  # requests waiting on one connection before it is no longer read
 
 
@@ -36,11 +38,22 @@ class ControlPort:
 
     def __init__(self, handler: Callable[[Call], Awaitable[Answer]]) -> None:
         self.handler = handler
-        self.open: set[_Exchange] = set()
+        self.open: dict[_Exchange, None] = {}  # in the order they came
 
     def __call__(self) -> asyncio.Protocol:
         """A protocol for one connection."""
         return _Exchange(self)
+
+    def admit(self, exchange: _Exchange) -> None:
+        """Take one more in; when there are too many, the oldest that nothing is being done for has to go.
+
+        Not the newest: it may be the one that comes to heal, while somebody's forgotten ones sit here.
+        """
+        if len(self.open) >= _CONNECTIONS:
+            idle = next((other for other in self.open if not other.busy), exchange)
+            self.open.pop(idle, None)
+            idle.abort()
+        self.open[exchange] = None
 
     def close(self) -> None:
         """Close all connections."""
@@ -64,19 +77,20 @@ class _Exchange(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is not a subclass
-        if len(self._port.open) >= _CONNECTIONS:
-            self._transport.abort()
-            return
-        self._port.open.add(self)
+        self._port.admit(self)
         self._limit(_IDLE_LIMIT)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._port.open.discard(self)
+        self._port.open.pop(self, None)
         self._closing = True
         self._waiting.clear()
         if self._deadline is not None:
             self._deadline.cancel()
         self._parser = None  # parser and protocol know each other: a cycle that only the collector would find
+
+    @property
+    def busy(self) -> bool:
+        return self._worker is not None
 
     def abort(self) -> None:
         self._transport.abort()
@@ -184,7 +198,11 @@ class _Exchange(asyncio.Protocol):
         keep = True
         while self._waiting and keep:
             call, keep = self._waiting.popleft()
-            answer = await self._port.handler(call)
+            try:
+                answer = await self._port.handler(call)
+            except Exception:
+                _LOG.exception("our bug, please report it: %s %s", call.method, call.path)
+                answer = Answer(500, b'{"error":"internal error","status":500}\n', "text/plain; charset=utf-8")
             if self._transport.is_closing():
                 break
             self._transport.write(_render(answer, keep=keep, head=call.method == "HEAD"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import random
 import resource
 import signal
 import sys
@@ -20,6 +21,10 @@ from chaoskit.toxiproxy.server.proxies import Proxies
 from chaoskit.toxiproxy.server.timers import LoopTimers
 
 __all__ = ["Options", "run"]
+
+
+_ENOUGH = 200_000  # descriptors; an unlimited number is no number to plan with
+_OWN_DESCRIPTORS = 200  # kept for listeners, the control port and the lag file
 
 
 @dataclass(frozen=True)
@@ -40,19 +45,19 @@ def run(options: Options) -> None:
         EnvironmentFault: the control address or the lag file cannot be had.
     """
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
-    _raise_file_limit()
+    descriptors = _raise_file_limit()
     with asyncio.Runner(loop_factory=_loop_factory(options.loop)) as runner:
-        runner.run(_serve(options))
+        runner.run(_serve(options, room=max((descriptors - _OWN_DESCRIPTORS) // 2, 1)))
 
 
-async def _serve(options: Options) -> None:
+async def _serve(options: Options, room: int) -> None:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     timers = LoopTimers(loop)
-    seed = options.seed if options.seed is not None else random_seed()
-    proxies = Proxies(timers, str(seed))
+    seed = options.seed if options.seed is not None else random.SystemRandom().getrandbits(63)
+    proxies = Proxies(timers, str(seed), room=room)
     control = ControlPort(Api(proxies).answer)
     server, bound = await _listen(options, control)
     recorder: LagRecorder | None = None
@@ -93,13 +98,6 @@ async def _listen(options: Options, control: Callable[[], asyncio.Protocol]) -> 
     return await asyncio.get_running_loop().create_server(control, sock=sock, backlog=128), bound
 
 
-def random_seed() -> int:
-    """A seed that nobody asked for."""
-    import random
-
-    return random.SystemRandom().getrandbits(63)
-
-
 def _loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop] | None:
     if name == "asyncio":
         return None
@@ -115,11 +113,12 @@ def _loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop] | None:
     return factory
 
 
-def _raise_file_limit() -> None:
-    """Two descriptors a connection: take all that the system allows."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = 65536 if hard == resource.RLIM_INFINITY else hard
+def _raise_file_limit() -> int:
+    """Two descriptors a connection: take all that the system allows, and say how many that is."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _ENOUGH if hard == resource.RLIM_INFINITY else min(hard, _ENOUGH)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     except (ValueError, OSError):
-        pass
+        return soft
+    return wanted

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from chaoskit.toxiproxy.server import address
@@ -19,16 +19,20 @@ class Proxy:
 
     Attributes:
         listen: host:port as asked for, or as bound once it has listened. upstream: host:port, looked up at each dial.
+        full: whether no further connection may be opened.
         chains: toxics of the upstream and of the downstream direction, in order.
         hits: of toxics that are gone, by name.
     """
 
-    def __init__(self, name: str, listen: str, upstream: str, *, timers: Timers, seed: str) -> None:
+    def __init__(
+        self, name: str, listen: str, upstream: str, *, timers: Timers, seed: str, full: Callable[[], bool]
+    ) -> None:
         self.name = name
         self.listen = listen
         self.upstream = upstream
         self.enabled = False
         self.timers = timers
+        self.full = full
         self.chains: tuple[list[Toxic], list[Toxic]] = ([], [])
         self.flows = (Flow(), Flow())
         self.hits: dict[str, int] = {}
@@ -119,15 +123,19 @@ class Proxy:
 
 @dataclass
 class Proxies:
-    """All proxies by name. `seed` fixes toxicity and jitter of all of them."""
+    """All proxies by name. `seed` fixes toxicity and jitter of all of them; past `room` clients are turned away."""
 
     timers: Timers
     seed: str
+    room: int = 100_000  # connections at most, over all proxies
     by_name: dict[str, Proxy] = field(default_factory=dict)
 
     def make(self, name: str, listen: str, upstream: str) -> Proxy:
         """A proxy that is not listed yet and does not listen."""
-        return Proxy(name, listen, upstream, timers=self.timers, seed=self.seed)
+        return Proxy(name, listen, upstream, timers=self.timers, seed=self.seed, full=self._full)
+
+    def _full(self) -> bool:
+        return sum(len(proxy.connections) for proxy in self.by_name.values()) >= self.room
 
     async def add_or_replace(self, proxy: Proxy, *, start: bool) -> Proxy:
         """List it; one of the same name and addresses stays as it is, enabled or not, any other of that name goes.

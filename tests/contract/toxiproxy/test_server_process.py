@@ -131,6 +131,32 @@ def test_a_full_disk_does_not_stop_it(tmp_path):
     assert (process.returncode, errors) == (0, "")
 
 
+def test_it_can_still_be_healed_when_clients_have_taken_all_descriptors():
+    code = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_NOFILE, (260, 260));"
+        "from chaoskit.toxiproxy.server.__main__ import main; sys.exit(main())"
+    )
+    argv = [sys.executable, "-c", code, "--host", "127.0.0.1", "--port", "0"]
+    process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    port = int(process.stdout.readline().rpartition(":")[2])
+    with socket.create_server(("127.0.0.1", 0), backlog=500) as listener:
+        upstream = f"127.0.0.1:{listener.getsockname()[1]}"
+        with Client(f"http://127.0.0.1:{port}", timeout=20) as client:
+            host, _, listen = client.create("p", listen="127.0.0.1:0", upstream=upstream).listen.rpartition(":")
+        clients = [socket.create_connection((host, int(listen)), 20) for _ in range(200)]
+        with Client(f"http://127.0.0.1:{port}", timeout=20) as client:
+            client.add_toxic("p", Toxic(name="t", type="blackhole"))
+            assert 1 <= client.counters()["p"].open <= 30
+            assert client.reset()["p"].toxics == ()
+            assert not client.update("p", enabled=False).enabled
+        for sock in clients:
+            sock.close()
+    process.terminate()
+    _, errors = process.communicate(timeout=20)
+    assert (process.returncode, errors) == (0, "")
+
+
 def test_the_seed_decides_which_connections_are_hit(tmp_path, wire):
     def hit(folder: str, *arguments: str) -> list[bool]:
         (tmp_path / folder).mkdir()

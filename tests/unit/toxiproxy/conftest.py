@@ -88,7 +88,12 @@ class Rig:
     def __init__(self, dialled: bool = True) -> None:
         self.timers = VirtualTimers()
         self.proxy = SimpleNamespace(
-            timers=self.timers, chains=([], []), flows=(Flow(), Flow()), connections=set(), dial_failures=0
+            timers=self.timers,
+            chains=([], []),
+            flows=(Flow(), Flow()),
+            connections=set(),
+            dial_failures=0,
+            full=lambda: False,
         )
         self.connection = Connection(self.proxy, 1)
         self.connection._dial = self._nothing  # the test says when the upstream is connected

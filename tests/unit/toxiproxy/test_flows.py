@@ -68,7 +68,7 @@ def test_updates_are_patches_and_are_read_back():
 def test_what_reads_back_otherwise_is_an_error(flow, answer, read):
     success = {"create": 201, "populate": 201, "delete": 204, "remove_toxic": 204, "reset": 204}
     status = success.get(flow.__name__, 200)
-    with pytest.raises(ToxiproxyError, match="read back|reads back|still") as caught:
+    with pytest.raises(ToxiproxyError, match=r"read back|reads back|still") as caught:
         run(flow, Reply(status, answer), Reply(200, read))
     assert caught.value.status is None
     assert isinstance(caught.value, LinkError)
