@@ -6,13 +6,13 @@ imports keep pointing downward.
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import import_module
-from importlib.metadata import entry_points
 from typing import Any
 
 from chaoskit.errors import UsageError
 
-__all__ = ["load", "names"]
+__all__ = ["known", "load", "names"]
 
 _OWN: dict[tuple[str, str], str] = {
     ("runtime", "process"): "chaoskit.runtimes.process:ProcessRuntime",
@@ -33,10 +33,24 @@ _OWN: dict[tuple[str, str], str] = {
 }
 
 
+@cache
+def _points(kind: str) -> dict[str, Any]:
+    """Entry points of a kind by name. Asked once, and only when our own table does not answer: it reads every
+    installed package's metadata."""
+    from importlib.metadata import entry_points
+
+    return {point.name: point for point in sorted(entry_points(group=f"chaoskit.{kind}"), key=lambda p: p.name)}
+
+
 def names(kind: str) -> tuple[str, ...]:
     """All names of a kind, ours first."""
     own = [name for found, name in _OWN if found == kind]
-    return tuple(own + sorted(p.name for p in entry_points(group=f"chaoskit.{kind}") if p.name not in own))
+    return tuple(own + [name for name in _points(kind) if name not in own])
+
+
+def known(kind: str, name: str) -> bool:
+    """Whether something of that kind is registered as `name`."""
+    return (kind, name) in _OWN or name in _points(kind)
 
 
 def load(kind: str, name: str) -> Any:
@@ -49,8 +63,8 @@ def load(kind: str, name: str) -> Any:
     if path is not None:
         module, _, attribute = path.partition(":")
         return getattr(import_module(module), attribute)
-    for point in entry_points(group=f"chaoskit.{kind}", name=name):
-        return point.load()
+    if name in _points(kind):
+        return _points(kind)[name].load()
     raise UsageError(
         f"there is no {kind} called {name!r}", hint=f"use one of: {', '.join(names(kind)) or 'none found'}"
     )

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
+from chaoskit import registry
 from chaoskit.errors import Problem
 from chaoskit.spec.nodes import Node
 from chaoskit.spec.suggest import did_you_mean, listed
@@ -27,6 +28,7 @@ __all__ = [
     "Constant",
     "Quantity",
     "Raw",
+    "Registered",
     "Shape",
     "Text",
     "Whole",
@@ -157,25 +159,43 @@ class Constant:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of a few words; `options` is asked when it is needed, so that what is registered can be listed."""
+    """One of a few words."""
 
-    options: Callable[[], Sequence[str]]
+    options: Sequence[str]
     noun: str
 
     def read(self, node: Node, label: str, problems: list[Problem]) -> Any:
         """The word."""
-        text = text_of(node, label, self.noun, problems, f"use one of: {listed(self.options())}")
-        if text is None:
-            return BAD
-        options = self.options()
-        if text in options:
-            return text
-        problems.append(node.place.problem(f"{text!r} is not {self.noun}", "", did_you_mean(text, options)))
+        text = text_of(node, label, self.noun, problems, f"use one of: {listed(self.options)}")
+        if text is None or text in self.options:
+            return BAD if text is None else text
+        problems.append(node.place.problem(f"{text!r} is not {self.noun}", "", did_you_mean(text, self.options)))
         return BAD
 
     def schema(self) -> dict[str, Any]:
         """An enumeration."""
-        return {"type": "string", "enum": list(self.options())}
+        return {"type": "string", "enum": list(self.options)}
+
+
+@dataclass(frozen=True)
+class Registered:
+    """The name of something registered. What there is is asked only when the name is not one of ours."""
+
+    kind: str
+    noun: str
+
+    def read(self, node: Node, label: str, problems: list[Problem]) -> Any:
+        """The name."""
+        text = text_of(node, label, self.noun, problems)
+        if text is None or registry.known(self.kind, text):
+            return BAD if text is None else text
+        hint = did_you_mean(text, registry.names(self.kind))
+        problems.append(node.place.problem(f"{text!r} is not {self.noun}", "", hint))
+        return BAD
+
+    def schema(self) -> dict[str, Any]:
+        """An enumeration."""
+        return {"type": "string", "enum": list(registry.names(self.kind))}
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from chaoskit.spec.shapes import (
     Choice,
     Constant,
     Raw,
+    Registered,
     Text,
     Whole,
     good,
@@ -93,15 +94,11 @@ class WeightShape:
         return {"anyOf": [{"type": "number", "minimum": 0, "maximum": 1e6}, text]}
 
 
-def _fault_names() -> tuple[str, ...]:
-    return registry.names("fault")
-
-
 _ENTRY_KEYS: Mapping[str, Key] = {
     "at": Key(DURATION, "When it begins, from t=0 (the end of the warm-up).", required=True),
     "for": Key(DURATION.above_zero(), "How long it lasts. Not for faults that are an instant (restart)."),
     "id": Key(NAME, "Its name in claims and in the report. Default: the fault's name."),
-    "fault": Key(Choice(_fault_names, "a fault"), "What goes wrong.", required=True),
+    "fault": Key(Registered("fault", "a fault"), "What goes wrong.", required=True),
     "on": Key(
         ListOf(SELECTOR, lone=True, least=1),
         "Links (api -> db) or nodes (db) that it hurts; several in a list.",
@@ -140,7 +137,7 @@ class EntryShape:
         """if fault = X then its parameters; `propertyNames` refuses what no fault has."""
         base = Map(_ENTRY_KEYS).schema()
         branches: list[dict[str, Any]] = []
-        for name in _fault_names():
+        for name in registry.names("fault"):
             parameters, required, definition = fault_schema(registry.load("fault", name))
             instant = registry.load("fault", name).instant
             properties = dict.fromkeys(_ENTRY_KEYS, True) | parameters
@@ -169,7 +166,7 @@ _CLAIM_KEYS: Mapping[str, Key] = {
     "id": Key(NAME, "Its name in the report and under expect.", required=True),
     "that": Key(ConditionShape(live=False), "What shall hold, such as: yield of resolve >= 99%."),
     "invariant": Key(
-        Choice(lambda: registry.names("invariant"), "an invariant"),
+        Registered("invariant", "an invariant"),
         "What must never be seen in the whole history; the workload must declare it.",
     ),
     "during": Key(NAME, "From the observed start of that fault or spike to its end (less the timeout)."),
@@ -281,7 +278,7 @@ _TRAFFIC = Map(
     }
 )
 _LIVE = ListOf(ConditionShape(live=True), lone=True)
-_VERDICT = Choice(lambda: get_args(Verdict), "a verdict")
+_VERDICT = Choice(get_args(Verdict), "a verdict")
 _ENV = Named(Named(Raw(), "variables", matching=r"[A-Za-z_][A-Za-z0-9_]*"), "services")
 
 EXPERIMENT = Map(
@@ -293,7 +290,7 @@ EXPERIMENT = Map(
         "question": Key(TEXT, "The question that this experiment answers, one sentence.", required=True),
         "target": Key(TEXT, "Folder of the target, or its Compose file, relative to this file.", required=True),
         "name": Key(NAME, "Names the runs. Default: the file's name."),
-        "runtime": Key(Choice(lambda: ("process",), "a runtime"), "Where the stack runs. Default: process."),
+        "runtime": Key(Choice(("process",), "a runtime"), "Where the stack runs. Default: process."),
         "variants": Key(
             Named(
                 Map({"env": Key(_ENV, "Environment variables per service that differ from the Compose file.")}),
@@ -314,7 +311,7 @@ EXPERIMENT = Map(
         "trials": Key(Whole(1, 1000), "How often each variant is run. Default: 1."),
         "seed": Key(Whole(0, 2**63 - 1), "From which all randomness comes. Default: 1."),
         "fresh": Key(
-            Choice(lambda: ("variant", "trial"), "what the stack starts anew for"),
+            Choice(("variant", "trial"), "what the stack starts anew for"),
             "Start the stack once per variant or per trial. Default: trial where a fault kills a node.",
         ),
         "duration": Key(DURATION.above_zero(), "Load from t=0. Default: the end of the last fault and a tail."),

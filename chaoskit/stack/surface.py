@@ -10,11 +10,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from chaoskit import registry
 from chaoskit.errors import Problem
 from chaoskit.spec.containers import Key, Lines, ListOf, Map, Named
 from chaoskit.spec.nodes import Node
-from chaoskit.spec.shapes import BAD, DURATION, FLAG, NAME, TEXT, Choice, Raw, Text, Whole, good, text_of, written
+from chaoskit.spec.shapes import (
+    BAD,
+    DURATION,
+    FLAG,
+    NAME,
+    TEXT,
+    Choice,
+    Raw,
+    Registered,
+    Text,
+    Whole,
+    good,
+    text_of,
+    written,
+)
 from chaoskit.spec.surface import WeightShape
 from chaoskit.stack.topology import Protocol
 
@@ -89,7 +102,7 @@ class PublishedPort:
         """The port of the container."""
         if node.kind == "map":
             entry = {"published": Key(Raw()), "host_ip": Key(Raw()), "name": Key(Raw()), "mode": Key(Raw())}
-            keys = {"target": Key(_PORT, required=True), "protocol": Key(Choice(lambda: ("tcp",), "supported"))}
+            keys = {"target": Key(_PORT, required=True), "protocol": Key(Choice(("tcp",), "supported"))}
             return Map(keys | entry).read(node, label, problems)["target"]
         text = text_of(node, label, "a port", problems, 'such as "8000" or "8080:8000"')
         if text is None:
@@ -114,7 +127,7 @@ class DependsOn:
         """The services, as a tuple."""
         if node.kind == "list":
             return ListOf(NAME).read(node, label, problems)
-        conditions = Choice(lambda: ("service_started", "service_healthy"), "a condition that is supported")
+        conditions = Choice(("service_started", "service_healthy"), "a condition that is supported")
         entry = Map({"condition": Key(conditions), "restart": Key(FLAG), "required": Key(FLAG)})
         found = Named(entry, "services").read(node, label, problems)
         return tuple(found) if good(found) else BAD
@@ -238,18 +251,18 @@ _SERVICE = Map(
 )
 _RECIPE = Map(
     {
-        "server": Key(Choice(lambda: registry.names("server"), "an embedded server"), "An embedded server."),
+        "server": Key(Registered("server", "an embedded server"), "An embedded server."),
         "command": Key(Lines(), "What starts the service as a local process."),
         "build": Key(Lines(), "Command that is run once before the first start."),
         "requirements": Key(TEXT, "File with the Python packages of the app."),
         "port": Key(_PORT, "The port that it listens on."),
         "ports": Key(ListOf(_PORT, least=1), "The ports that it listens on, the main one first."),
-        "protocol": Key(Choice(lambda: get_args(Protocol), "a protocol"), "What it speaks."),
+        "protocol": Key(Choice(get_args(Protocol), "a protocol"), "What it speaks."),
         "health_path": Key(Text("a path", r"/\S*", "/health"), "Path that answers 2xx when it is ready."),
         "start_timeout": Key(DURATION.above_zero(), "How long the start may take."),
     }
 )
-_KIND = Choice(lambda: ("read", "write"), "a kind of operation")
+_KIND = Choice(("read", "write"), "a kind of operation")
 
 
 @dataclass(frozen=True)
@@ -271,9 +284,7 @@ class ClassShape:
 
 
 _CLASSES = Key(Named(ClassShape(), "operation classes", least=1), "Operation classes and their kinds.")
-_INVARIANTS = Key(
-    ListOf(Choice(lambda: registry.names("invariant"), "an invariant")), "What its histories can be checked for."
-)
+_INVARIANTS = Key(ListOf(Registered("invariant", "an invariant")), "What its histories can be checked for.")
 _WORKLOAD = Map(
     {
         "file": Key(TEXT, "Python file with the workload.", required=True),
@@ -294,7 +305,7 @@ _EXTENSION = Map(
         "gossips": Key(FLAG, "Members tell each other their addresses."),
         "failover_bound": Key(DURATION, "How long a failover may take by design."),
         "safe_to_break": Key(
-            Named(ListOf(Choice(lambda: SAFE, "something that can be hurt")), "services"), "What may be hurt."
+            Named(ListOf(Choice(SAFE, "something that can be hurt")), "services"), "What may be hurt."
         ),
     }
 )
