@@ -38,7 +38,7 @@ def build(analysis: Analysis, plan: Plan, environment: Mapping[str, Any], run: R
 
     A claim that the analysis has no verdict for (the run ended early) is shown as inconclusive, never left out.
     """
-    proofs, no_room = witnesses(analysis)
+    proofs, no_room = witnesses(analysis, plan)
     lines = timelines(analysis, plan, proofs)
     variants = tuple(variant.name for variant in plan.experiment.variants)
     claims = claim_rows(analysis, plan, proofs, lines)
@@ -88,7 +88,7 @@ def _expectation(as_expected: bool | None) -> str:
 
 def _interrupted(analysis: Analysis, plan: Plan) -> str:
     done = sum(cell.complete for cell in analysis.cells)
-    if not analysis.interrupted and done == len(plan.cells):
+    if not analysis.interrupted and done >= len(plan.cells):
         return ""
     how = "was interrupted" if analysis.interrupted else "did not complete"
     return f"The run {how}: {done} of {plural(len(plan.cells), 'cell')} ran to the end. What was measured is shown."

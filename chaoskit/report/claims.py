@@ -93,7 +93,7 @@ def _cell(
         margin=summary.margin,
         detail=_detail(summary, operations),
         note=_surprise(summary),
-        remarks=tuple(_remarks(summary)),
+        remarks=tuple(dict.fromkeys(_remarks(summary))),
         anchor=anchor,
         evidence=evidence,
         value=first.value if first else None,

@@ -14,10 +14,10 @@ from chaoskit.units import format_rate
 
 __all__ = ["facts", "harness", "harness_problems", "log_tails", "read_start", "window_tables"]
 
-_MOST_ROWS = 1500  # of all window tables together; report.json and analysis.json have the rest
+_MOST_ROWS = 400  # of all window tables together; report.json and analysis.json have the rest
 _TAIL_LINES = 30
-_TAIL_BYTES = 8192
-_MOST_LOGS = 24
+_TAIL_BYTES = 6144
+_MOST_LOGS = 16
 _WINDOW_COLUMNS = (
     "window", "class", "interval", "due", "ok", "fail", "info", "yes", "late", "refused", "silent", "accused",
     "not sent", "rate", "goodput", "yield", "p50", "p90", "p95", "p99", "p99.9", "max", "service p50", "service p99",

@@ -18,6 +18,7 @@ from chaoskit.units import format_count, format_duration, format_share
 
 __all__ = [
     "ICONS",
+    "LATENCIES",
     "MISSING",
     "RANK",
     "Lines",
@@ -35,6 +36,7 @@ __all__ = [
 
 MISSING = "–"  # shown where there is no value; never 0
 RANK: dict[Verdict, int] = {"refuted": 0, "inconclusive": 1, "held": 2}  # failures first
+LATENCIES = frozenset({"p50", "p90", "p95", "p99", "p99.9", "max"})  # quantities counted from the due time
 ICONS: dict[Verdict, str] = {"held": "✓", "refuted": "✕", "inconclusive": "?"}
 
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")

@@ -8,13 +8,12 @@ from chaoskit.analysis.model import Analysis, CellAnalysis, Series
 from chaoskit.plan import Plan
 from chaoskit.report.model import Band, Bracket, LimitLine, Mark, Timeline, WitnessView, YieldLine
 from chaoskit.report.series import LONGEST, coarser, group
-from chaoskit.report.text import RANK, duration, joined, number, share, slug
+from chaoskit.report.text import LATENCIES, RANK, duration, joined, number, share, slug
 from chaoskit.spec.model import Arrivals, Claim, Condition
 from chaoskit.units import format_rate
 
 __all__ = ["comparison", "shown_cell", "timelines"]
 
-_LATENCIES = {"p50", "p90", "p95", "p99", "p99.9", "max"}
 _SIGNS = {">=": "≥", "<=": "≤", "==": "=", ">": ">", "<": "<"}
 
 
@@ -94,7 +93,7 @@ def _timeline(
         limits=tuple(
             line
             for claim in claims.values()
-            if claim.condition and claim.condition.quantity in _LATENCIES and (claim.condition.cls or "*") == cls
+            if claim.condition and claim.condition.quantity in LATENCIES and (claim.condition.cls or "*") == cls
             for line in _limit(cell, claim, end)
         ),
         bands=(*_bands(cell), *surge),
@@ -125,7 +124,7 @@ def _latency_class(cell: CellAnalysis, claims: Mapping[str, Claim], series: Mapp
     named = {
         claim.condition.cls or "*"
         for claim in claims.values()
-        if claim.condition and claim.condition.quantity in _LATENCIES
+        if claim.condition and claim.condition.quantity in LATENCIES
     }
     if len(named) == 1 and (only := next(iter(named))) in series:
         return only

@@ -7,8 +7,10 @@ from typing import Literal
 
 from chaoskit.analysis.model import Analysis, CellAnalysis
 from chaoskit.checks.model import Finding, WitnessOp
+from chaoskit.plan import Plan
 from chaoskit.report.model import Moment, OpView, WitnessView
-from chaoskit.report.text import slug
+from chaoskit.report.text import LATENCIES, slug
+from chaoskit.spec.model import Claim
 
 __all__ = ["witnesses"]
 
@@ -16,23 +18,28 @@ _MOST = 12  # witnesses in one report
 _MOST_OPERATIONS = 10  # operations in one diagram
 
 
-def witnesses(analysis: Analysis) -> tuple[tuple[WitnessView, ...], int]:
+def witnesses(analysis: Analysis, plan: Plan) -> tuple[tuple[WitnessView, ...], int]:
     """One witness per claim and variant, refuted claims first; and how many there was no room for."""
     found: dict[tuple[str, str], tuple[CellAnalysis, Finding]] = {}
     for cell in sorted(analysis.cells, key=lambda cell: cell.trial):
         for finding in cell.findings:
             if finding.witness is not None and finding.witness.operations:
                 found.setdefault((finding.claim, cell.variant), (cell, finding))
+    claims = {claim.id: claim for claim in plan.experiment.claims}
     ordered = sorted(found.values(), key=lambda pair: pair[1].verdict != "refuted")
-    views = tuple(_view(i, cell, finding) for i, (cell, finding) in enumerate(ordered[:_MOST], 1))
+    views = tuple(
+        _view(i, cell, finding, claims.get(finding.claim)) for i, (cell, finding) in enumerate(ordered[:_MOST], 1)
+    )
     return views, len(ordered) - len(views)
 
 
-def _view(index: int, cell: CellAnalysis, finding: Finding) -> WitnessView:
+def _view(index: int, cell: CellAnalysis, finding: Finding, claim: Claim | None) -> WitnessView:
     witness = finding.witness
     assert witness is not None
     operations = sorted(witness.operations, key=lambda op: op.due)[:_MOST_OPERATIONS]
-    slow = witness.kind == "slow" and finding.unit in ("s", "seconds")
+    # Only a limit of the latency itself can be drawn at an operation; a recovery time is no operation's.
+    condition = claim.condition if claim else None
+    limit = condition.value if condition is not None and condition.quantity in LATENCIES else None
     return WitnessView(
         label=f"W{index}",
         anchor=slug("witness", index),
@@ -43,7 +50,7 @@ def _view(index: int, cell: CellAnalysis, finding: Finding) -> WitnessView:
         sentence=witness.sentence,
         operations=tuple(_operation(i, op) for i, op in enumerate(operations, 1)),
         moments=tuple(_moments(cell, operations)),
-        limit=finding.limit if slow else None,
+        limit=limit,
         left_out=len(witness.operations) - len(operations),
     )
 

@@ -442,7 +442,9 @@ def summaries(cells: tuple[CellAnalysis, ...]) -> tuple[ClaimSummary, ...]:
             expected_verdict="refuted"
             if (one.variant, finding.claim) == ("impatient", "redirects-survive")
             else "held",
-            sentence=SENTENCES[finding.claim].format(finding.observed),
+            sentence=f"{finding.expected}: nobody can say, because {finding.reasons[0]}."
+            if finding.reasons
+            else SENTENCES[finding.claim].format(finding.observed),
             expected=finding.expected,
             observed=finding.observed,
             margin=MARGINS.get((finding.claim, one.variant), ""),

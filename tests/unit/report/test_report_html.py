@@ -8,13 +8,14 @@ import json
 import re
 from hashlib import sha256
 from html.parser import HTMLParser
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 from markdown_it import MarkdownIt
 
-from chaoskit.analysis.model import Analysis
+from chaoskit.analysis.model import Analysis, Series
 from chaoskit.report import build, render_html, render_json, render_markdown
 from chaoskit.report.figures import CONFIG, bundle, figures
 from chaoskit.report.model import ReportModel
@@ -158,14 +159,54 @@ def test_the_download_is_the_report_as_data(model: ReportModel, page: Page) -> N
     assert link["download"] == "database-slow-20261123t101500z-a1b2c3.report.json"
 
 
-def test_a_large_download_is_packed(sample: ModuleType, stored: RunDir) -> None:
-    cells = tuple(sample.cell("patient", trial) for trial in range(1, 80))
-    model = build(sample.analysis(cells=cells), sample.plan(), {}, stored)
+def test_a_large_download_is_packed(model: ReportModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chaoskit.report.html._PLAIN_JSON", 1000)
     text = render_html(model)
     found = re.search(r'download="([^"]+\.json\.gz)" href="data:application/gzip;base64,([^"]+)"', text)
     assert found is not None
     assert json.loads(gzip.decompress(base64.b64decode(found[2])))["run"] == model.run
+
+
+def test_a_long_run_of_many_cells_stays_small(sample: ModuleType, tmp_path: Path) -> None:
+    names = ["cache-aside", "write-through", "write-around", "write-back"]
+    plan = sample.plan()
+    variants = tuple(plan.experiment.variants[0].model_copy(update={"name": name}) for name in names)
+    plan = plan.model_copy(update={"experiment": plan.experiment.model_copy(update={"variants": variants})})
+
+    def stretched(series: Series) -> Series:
+        lists = {key: value * 28 for key, value in series if isinstance(value, tuple)}
+        return series.model_copy(update=lists | {"step": 0.9})
+
+    lines = tuple(stretched(one) for one in sample.series("impatient"))
+    assert len(lines[0].yes) > 2000
+    cells = tuple(
+        sample.cell("impatient", trial).model_copy(update={"variant": name, "series": lines})
+        for name in names
+        for trial in range(1, 11)
+    )
+    run = RunDir(tmp_path)
+    for name in names:
+        folder = run.block(name) / "logs"
+        folder.mkdir(parents=True)
+        for node in ("api", "db", "cache", "proxy", "client"):
+            (folder / f"{node}.log").write_text("a line of a log that says something or other\n" * 5000)
+    text = render_html(build(sample.analysis(cells=cells), plan, sample.ENVIRONMENT, run))
     assert len(text.encode()) < 3_000_000
+
+
+def test_many_held_sentences_are_folded_and_failures_never(sample: ModuleType, stored: RunDir) -> None:
+    claims = [claim.model_copy(update={"id": f"{claim.id}-{i}"}) for i in range(2) for claim in sample.CLAIMS]
+    plan = sample.plan()
+    plan = plan.model_copy(update={"experiment": plan.experiment.model_copy(update={"claims": tuple(claims)})})
+    found = tuple(
+        summary.model_copy(update={"claim": f"{summary.claim}-{i}"})
+        for i in range(2)
+        for summary in sample.analysis().claims
+    )
+    text = render_html(build(sample.analysis(claims=found), plan, {}, stored))
+    strip = text[text.index('<section id="verdict"') : text.index("<nav")]
+    shown, _, folded = strip.partition("<details>")
+    assert shown.count("<li") == 10 and folded.count('<li class="held">') == folded.count("<li") == 10
 
 
 def test_plotly_sends_nothing_anywhere(html: str) -> None:

@@ -46,8 +46,8 @@ def test_no_line_is_longer_than_the_limit(sample: ModuleType, stored: RunDir) ->
     )
     model = build(sample.analysis(cells=cells), sample.plan(), {}, stored)
     assert all(0 < len(timeline.ok) <= LONGEST and timeline.worst for timeline in model.timelines)
-    longest = max(len(trace["x"]) for figure in figures(model) for trace in figure["data"])
-    assert 1000 < longest <= LONGEST
+    longest = max(len(trace["y"]) for figure in figures(model) for trace in figure["data"])
+    assert 500 < longest <= 1000
 
 
 def test_thinning_a_timeline_keeps_its_span_and_its_worst(model: ReportModel) -> None:
