@@ -1,6 +1,6 @@
 """Runs a real stack and says what it saw, as a process of its own: as root, and as an ordinary user.
 
-    python scenario.py NAME INTERPOSITION FOLDER
+    python scenario.py NAME INTERPOSITION FOLDER [SERVICES]
 
 One JSON object on the last line of stdout. A program and not a fixture, because the driver makes its process the reaper
 of orphans, and because an ordinary user cannot be had within a test.
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from chaoskit import linux
+from chaoskit.errors import ChaosKitError, InternalError
 from chaoskit.registry import load
 from chaoskit.stack.effects import LinkState
 from chaoskit.stack.launch import LaunchSpec, StackSpec
@@ -298,9 +299,72 @@ async def hold(trial: Trial) -> dict[str, Any]:
     return {}
 
 
-async def main(name: str, interposition: str, folder: Path) -> dict[str, Any]:
-    return await {"life": life, "hold": hold}[name](Trial(make_target(folder), interposition, folder))
+async def attempt(trial: Trial) -> dict[str, Any]:
+    """Up and down again: what came of it, and what is left."""
+    before = {who.pid for who in trial.ids()}
+    error: dict[str, Any] = {}
+    again = ""
+    try:
+        async with trial:
+            try:
+                await trial.driver.up(trial.stack, lambda *_: None)
+            except InternalError as refused:
+                again = refused.message
+    except ChaosKitError as found:
+        error = {"type": type(found).__name__, "message": found.message, "hint": found.hint}
+    await trial.driver.down()  # idempotent
+    left = [linux.command(who.pid) for who in trial.ids() if who.pid not in before and linux.alive(who)]
+    return {"error": error, "left": left, "again": again, "ended": trial.ended}
+
+
+async def workers(trial: Trial) -> dict[str, Any]:
+    """What is said of processes that end, whether they were told to or not."""
+    async with trial:
+        shell = trial.stack.client.model_copy(
+            update={"argv": ("/bin/sh", "-c", "echo last words; exit 3"), "name": "w1"}
+        )
+        killed = shell.model_copy(update={"argv": ("/bin/sh", "-c", "kill -9 $$"), "name": "w2"})
+        stubborn = shell.model_copy(
+            update={"argv": ("/bin/sh", "-c", "trap '' TERM; while :; do sleep 0.1; done"), "name": "w3"}
+        )
+        for launch in (shell, killed, stubborn):
+            await trial.driver.spawn(launch.model_copy(update={"log": str(trial.folder / "logs" / launch.name)}))
+        try:
+            await trial.driver.spawn(stubborn)
+            twice = ""
+        except InternalError as error:
+            twice = error.message
+        while len(trial.ended) < 2:
+            await asyncio.sleep(0.02)
+        await trial.driver.stop("w3", grace=0.2)
+        await trial.driver.stop("w3")
+        await trial.driver.stop("nobody")
+        stopped = trial.driver.pids("w3")
+        node = trial.stack.nodes[0].name
+        os.kill(int(trial.driver.pids(node)[0]["outer"]), 9)  # the node dies by itself
+        while len(trial.ended) < 3:
+            await asyncio.sleep(0.02)
+        state = await trial.driver.nodes.state(node)
+        await trial.driver.nodes.run(node)
+        return {
+            "ended": sorted(trial.ended),
+            "twice": twice,
+            "stopped": stopped,
+            "state": state,
+            "again": await trial.driver.nodes.state(node),
+        }
+
+
+SCENARIOS = {"life": life, "hold": hold, "attempt": attempt, "workers": workers}
+
+
+async def main(name: str, interposition: str, folder: Path, services: str = "{}") -> dict[str, Any]:
+    given = {
+        key: None if value is None else Service.model_validate({"name": key, **value})
+        for key, value in json.loads(services).items()
+    }
+    return await SCENARIOS[name](Trial(make_target(folder, **given), interposition, folder))
 
 
 if __name__ == "__main__":
-    print(json.dumps(asyncio.run(main(sys.argv[1], sys.argv[2], Path(sys.argv[3])))))
+    print(json.dumps(asyncio.run(main(sys.argv[1], sys.argv[2], Path(sys.argv[3]), *sys.argv[4:]))))
