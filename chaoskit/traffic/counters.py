@@ -26,7 +26,7 @@ from chaoskit.errors import StoreError
 from chaoskit.traffic.histogram import CELLS
 from chaoskit.traffic.snapshot import COUNTS, Control, Snapshot, State
 
-__all__ = ["Counters"]
+__all__ = ["Control", "Counters"]
 
 _MAGIC = 0x4348414F534B4954  # "CHAOSKIT"
 _LAYOUT = 1

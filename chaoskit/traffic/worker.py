@@ -111,13 +111,23 @@ class Worker:
             if self._started and not self._stopped:
                 self._send_due()
             now = _monotonic_ns()
-            self.sender.expire(now)
+            deadline = self.sender.next_deadline()
+            if deadline is not None and deadline <= now:
+                # After the sockets that are ready in this turn: an answer that has arrived counts, however late we are.
+                self._loop.call_soon(self._expire)
             if now >= self._tick_at:
                 self._tick(now)
             if self._state is State.FINAL:
                 self._read_more(now)
             self._arm()
         except BaseException as error:  # an exception here would leave the timer unarmed: silence instead of a failure
+            self._fail(error)
+
+    def _expire(self) -> None:
+        try:
+            self.sender.expire(_monotonic_ns())
+            self._arm()
+        except BaseException as error:
             self._fail(error)
 
     def _send_due(self) -> None:
@@ -129,6 +139,8 @@ class Worker:
             number += 1
 
     def _arm(self) -> None:
+        if self._exit.done():
+            return  # the timer may be closed
         at = self._tick_at
         if self._started and not self._stopped and self._next < len(self._due):
             at = min(at, self._due[self._next])

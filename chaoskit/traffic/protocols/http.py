@@ -24,6 +24,7 @@ __all__ = ["Call", "HttpReply", "Pool", "UnreadableError", "encode_head", "encod
 MAX_ANSWER = 32 << 20  # bytes; a server that sends for ever must not fill the memory
 _LOOK_AFTER_NS = 20_000_000  # idle for longer: look whether it was closed; costs a system call
 _monotonic_ns = time.monotonic_ns
+_to_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class UnreadableError(ValueError):
@@ -112,7 +113,7 @@ def encode_request(
     if payload is not None:
         if body:
             raise ValueError("give json or body, not both")
-        body = json.dumps(payload, separators=(",", ":")).encode()
+        body = _to_json(payload).encode()
         lines = "Content-Type: application/json\r\n"
     if body or method not in ("GET", "HEAD", "DELETE"):
         lines += f"Content-Length: {len(body)}\r\n"

@@ -1,6 +1,6 @@
 """A link shop for the worker's tests, run as a process: POST /links, GET /<code>. Prints its port.
 
-Arguments: how many of the reads after the first POST /fail-reads are answered 503 (0 = none).
+Arguments: how many reads of each link are answered 503 first, and seconds before each answer.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
                 code = path[1:]
                 failing[code] = failing.get(code, int(sys.argv[1])) - 1
                 status, extra = (503, "") if failing[code] >= 0 else (302, f"Location: {links[code]}\r\n")
+            await asyncio.sleep(float(sys.argv[2]))
             writer.write(ANSWER.format(status, len(answer), extra).encode() + answer)
             await writer.drain()
     except (asyncio.IncompleteReadError, ConnectionError):

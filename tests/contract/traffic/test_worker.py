@@ -101,10 +101,9 @@ class Run:
 def shop() -> Iterator[Callable[[int], tuple[int, subprocess.Popen[str]]]]:
     started: list[subprocess.Popen[str]] = []
 
-    def start(failing: int = 0) -> tuple[int, subprocess.Popen[str]]:
-        process = subprocess.Popen(
-            [sys.executable, str(HERE / "shop_server.py"), str(failing)], stdout=subprocess.PIPE, text=True
-        )
+    def start(failing: int = 0, delay: float = 0.0) -> tuple[int, subprocess.Popen[str]]:
+        command = [sys.executable, str(HERE / "shop_server.py"), str(failing), str(delay)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         started.append(process)
         assert process.stdout is not None
         return int(process.stdout.readline()), process
@@ -203,6 +202,25 @@ def test_the_loop_stays_open_while_the_server_stands_still(shop: Any, run: Any) 
     assert (writes["outcome"] == Outcome.INFO).all()
     assert (silent[silent["cls"] == 1]["outcome"] == Outcome.FAIL).all()
     assert (rows["outcome"][-5:] == Outcome.OK).all()
+
+
+def test_a_worker_that_stood_still_sends_what_is_due_and_blames_nobody(shop: Any, run: Any) -> None:
+    worker = run(shop(0, 0.3)[0], timeout=3.0, duration=6.0, warm_up=0.0)
+    start = worker.start()
+    worker.wait(lambda: worker.counters.read().count("yes") > 20)
+    worker.process.send_signal(signal.SIGSTOP)
+    time.sleep(4.0)  # longer than the timeout of what is in flight
+    worker.process.send_signal(signal.SIGCONT)
+    worker.until(State.LOAD_DONE)
+    seen = worker.counters.read()
+    worker.counters.tell(Control.QUIT)
+    worker.ended()
+    rows = worker.history().rows
+    assert rows["t_due"].tolist() == planned(worker.config, start)
+    assert not np.isin(rows["error"], [ErrorCode.TIMEOUT, ErrorCode.CONNECT_TIMEOUT]).any()
+    assert seen.count("late_max_ns") > 3_000_000_000
+    lags = [json.loads(line)["lag_ns"] for line in (worker.cell / "lag.jsonl").read_text().splitlines()]
+    assert max(lags) > 3_000_000_000, "the harness says of itself that it was late"
 
 
 def test_kill_9_in_the_middle_of_the_load_loses_nothing(shop: Any, run: Any) -> None:
