@@ -56,7 +56,7 @@ def toxic_of(found: Mapping[str, Any]) -> Toxic:
     return Toxic(
         name=found["name"],
         type=found["type"],
-        stream=str(found["stream"]).lower(),  # type: ignore[arg-type]  # validated by the model
+        stream=str(found["stream"]).lower(),  # validated by the model
         toxicity=found["toxicity"],
         attributes=found.get("attributes") or {},
     )

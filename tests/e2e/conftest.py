@@ -1,0 +1,100 @@
+"""Runs the command line as a user does, in a state folder of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+TINY = Path(__file__).resolve().parent / "tiny"
+
+
+@dataclass(frozen=True)
+class Done:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@dataclass(frozen=True)
+class User:
+    """Somebody at a terminal. `prefix` is the command that runs Python as that user."""
+
+    folder: Path
+    prefix: tuple[str, ...]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, "CHAOSKIT_STATE": str(self.folder / "state"), "NO_COLOR": "1", "PYTHONWARNINGS": "error"}
+
+    def command(self, *arguments: str) -> list[str]:
+        return [*self.prefix, "-m", "chaoskit", *arguments]
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Begin a command and return at once."""
+        return subprocess.Popen(
+            self.command(*arguments), cwd=ROOT, env=self.environment, text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+
+    def __call__(self, *arguments: str, timeout: float = 300) -> Done:
+        """Run a command to its end."""
+        done = subprocess.run(
+            self.command(*arguments), cwd=ROOT, env=self.environment, text=True, capture_output=True, timeout=timeout,
+            stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+        assert "Traceback" not in done.stderr, done.stderr
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    @property
+    def runs(self) -> str:
+        return str(self.folder / "runs")
+
+    def run(self, *arguments: str, timeout: float = 300) -> Done:
+        """`chaoskit run` with a run folder of its own and JSON on stdout."""
+        return self("run", "--runs", self.runs, "--json", *arguments, timeout=timeout)
+
+
+def marked(run: str | None = None) -> list[str]:
+    """Command lines of all processes that a run (or any run) started and that are alive."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            raw = path.read_bytes().split(b"\0")
+            if any(
+                entry == f"CHAOSKIT_RUN={run}".encode() if run else entry.startswith(b"CHAOSKIT_RUN=") for entry in raw
+            ):
+                found.append(path.with_name("cmdline").read_bytes().replace(b"\0", b" ").decode())
+        except OSError:
+            continue
+    return found
+
+
+@pytest.fixture
+def user(tmp_path: Path) -> User:
+    """The user who runs the tests."""
+    return User(tmp_path, (sys.executable,))
+
+
+@pytest.fixture
+def left() -> Callable[[str], list[str]]:
+    """What is alive of a run."""
+    return marked
+
+
+@pytest.fixture
+def tiny() -> Path:
+    """Folder of the smallest target."""
+    return TINY
