@@ -297,7 +297,9 @@ class _Assembly:
 
     def _healthcheck(self, found: Any) -> Healthcheck | None:
         """The check, durations in seconds; None = a probe that speaks the protocol."""
-        if not isinstance(found, dict) or found.get("disable") is True or found.get("test") is None:
+        if not isinstance(found, dict) or found.get("disable") is True or not good(found.get("test", BAD)):
+            return None
+        if found["test"] is None:
             return None
         keys = ("test", "interval", "timeout", "retries", "start_period")
         return Healthcheck(**{key: found[key] for key in keys if key in found and good(found[key])})

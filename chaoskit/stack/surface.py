@@ -178,6 +178,25 @@ class Replicas:
         return {"type": ["array", "integer"]}
 
 
+@dataclass(frozen=True)
+class Volume:
+    """An entry of `volumes`: named or nameless ones pass, files of the host cannot be there."""
+
+    def read(self, node: Node, label: str, problems: list[Problem]) -> Any:
+        """The node itself."""
+        kind, source = node.get("type"), node.get("source")
+        bound = node.kind == "scalar" and ":" in node.text and node.text.startswith((".", "/", "~"))
+        if bound or (kind is not None and kind.text == "bind"):
+            what = f"{label} mounts {(source or node).text!r} of the host"
+            problems.append(node.place.problem(what, "processes have no files of their own", _FILES))
+            return BAD
+        return node
+
+    def schema(self) -> dict[str, Any]:
+        """Text or a map."""
+        return {"type": ["string", "object"]}
+
+
 # Accepted without effect: the note that `plan` prints, empty where nobody would miss the effect.
 NOTED: Mapping[str, str] = {
     "restart": "a node that was killed stays down until its fault ends: restart policies are not followed",
@@ -197,7 +216,7 @@ NOTED: Mapping[str, str] = {
     "shm_size": "",
 }
 _ALONE = "chaoskit makes the networks, because that is where links are bent; remove it"
-_FILES = "files of the host are not mounted; put them into the build context"
+_FILES = "put them into the build context"
 _REFUSED: Mapping[str, str] = {
     "networks": _ALONE,
     "network_mode": _ALONE,
@@ -244,7 +263,7 @@ _SERVICE = Map(
         "ports": Key(ListOf(PublishedPort()), "Published ports; the container's side counts."),
         "expose": Key(ListOf(PublishedPort()), "Ports that the service listens on."),
         "healthcheck": Key(_HEALTH, "How to see that it is ready."),
-        **{key: Key(Anything(), note) for key, note in NOTED.items()},
+        **{key: Key(ListOf(Volume()) if key == "volumes" else Anything(), note) for key, note in NOTED.items()},
         **{key: Key(None, refuse=why) for key, why in _REFUSED.items()},
     },
     extensions=True,
