@@ -188,7 +188,7 @@ class Volume:
         bound = node.kind == "scalar" and ":" in node.text and node.text.startswith((".", "/", "~"))
         if bound or (kind is not None and kind.text == "bind"):
             what = f"{label} mounts {(source or node).text!r} of the host"
-            problems.append(node.place.problem(what, "processes have no files of their own", _FILES))
+            problems.append(node.place.problem(what, _FILES))
             return BAD
         return node
 
@@ -216,7 +216,7 @@ NOTED: Mapping[str, str] = {
     "shm_size": "",
 }
 _ALONE = "chaoskit makes the networks, because that is where links are bent; remove it"
-_FILES = "put them into the build context"
+_FILES = "processes have no files of their own; put them into the build context"
 _REFUSED: Mapping[str, str] = {
     "networks": _ALONE,
     "network_mode": _ALONE,
