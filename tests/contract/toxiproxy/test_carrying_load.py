@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import socket
 import threading
 import time
 from pathlib import Path
@@ -11,6 +12,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from chaoskit.toxiproxy.dangers import ATTRIBUTES
 
 MIB = 1 << 20
 TOXICS = st.sampled_from(["", "noop", "latency", "latency noop", "noop latency latency"])
@@ -147,4 +150,68 @@ def test_a_toxic_reaches_five_hundred_connections_and_healing_closes_them(link, 
     wire.until(lambda: link.client.counters()[link.name].hits == {"t": 300})
     link.client.remove_toxic(link.name, "t")
     assert {wire.ending(near) for near, _ in pairs} == {"fin"}
+    wire.until(lambda: link.client.counters()[link.name].open == 0)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_everything_at_once_leaves_nothing_behind(link, wire, embedded, seed):
+    """Clients and servers come, talk, half-close, die and reset while toxics come, change and go."""
+    generator = random.Random(seed)
+    kinds = ["noop", "latency", "timeout", "reset_peer", "blackhole"]
+    there: dict[str, str] = {}
+    pairs: list = []
+
+    def bend() -> None:
+        if there and generator.random() < 0.5:
+            link.client.remove_toxic(link.name, name := generator.choice(list(there)))
+            del there[name]
+            return
+        name, kind = f"t{generator.random()}", generator.choice(kinds)
+        values = {attribute: generator.randrange(20) for attribute in ATTRIBUTES[kind]}
+        stream = generator.choice(["upstream", "downstream"])
+        link.add(kind, name, stream=stream, toxicity=generator.choice([1.0, 0.5]), **values)
+        there[name] = kind
+
+    def act() -> None:
+        sock = generator.choice(pairs)
+        what = generator.randrange(6)
+        try:
+            if what < 3:
+                sock.send(generator.randbytes(generator.randrange(1, 100_000)))
+            elif what == 3:
+                sock.recv(1 << 16)
+            elif what == 4:
+                sock.shutdown(socket.SHUT_WR)
+            else:
+                if generator.random() < 0.5:
+                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+                sock.close()
+                pairs.remove(sock)
+        except (OSError, ValueError):
+            pass
+
+    link.listener.setblocking(False)
+    for _ in range(600):
+        roll = generator.random()
+        if roll < 0.25 or not pairs:
+            near = link.connect()
+            near.setblocking(False)
+            pairs.append(near)
+        elif roll < 0.35:
+            bend()
+        elif roll < 0.36:
+            link.client.update(link.name, enabled=False)
+            link.client.update(link.name, enabled=True)
+        else:
+            act()
+        try:
+            far = link.accept()
+            far.setblocking(False)
+            pairs.append(far)
+        except BlockingIOError:
+            pass
+    link.client.reset()
+    for sock in link.open:
+        sock.close()
+    link.listener.close()
     wire.until(lambda: link.client.counters()[link.name].open == 0)

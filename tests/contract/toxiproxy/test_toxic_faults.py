@@ -332,7 +332,7 @@ class TestBlackhole:
         link.add("blackhole", toxicity=0.5)
         for _, far in pairs:
             far.sendall(b"x")
-        time.sleep(0.3)
+        wire.until(lambda: link.client.counters()[link.name].downstream.received == 40)
         heard = [near for near, _ in pairs if not wire.silent(near, 0.01)]
         assert 5 <= len(heard) <= 35
         link.client.remove_toxic(link.name, "t")
