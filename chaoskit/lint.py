@@ -170,6 +170,8 @@ class _Checks:
         services = {service.name: service for service in self._target.services}
         names = [node.name for node in self._target.topology.nodes]
         for variant in self._experiment.variants:
+            if not self._loaded.given("variants", variant.name, "env"):
+                continue
             node = self._loaded.root.walk(("variants", variant.name, "env"))
             for key, _ in node.entries:
                 if key.text not in services:
