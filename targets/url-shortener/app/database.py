@@ -103,7 +103,7 @@ class Database:
 
     @contextlib.asynccontextmanager
     async def _connection(self) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
-        """A connection for the time that is left; when that is over, the connection is cut.
+        """A connection: waiting for one and using it may take the timeout each; when the second is over, it is cut.
 
         Cancelling the query instead would ask the server to stop it, over the very link that may be hanging, and keep
         the caller waiting for the answer. A cut connection is discarded by the pool, so that no late answer is ever
@@ -117,6 +117,7 @@ class Database:
                 await connection.close()
                 await self._pool.putconn(connection)
                 connection = await self._pool.getconn(timeout=max(0.0, deadline - loop.time()))
+            deadline = loop.time() + self._timeout
             cutter = loop.call_at(deadline, _cut, connection)
             try:
                 yield connection

@@ -15,7 +15,7 @@ class Settings:
 
     Attributes:
         strategy: when the cache is written, see strategies.py.
-        db_timeout: time for one use of the database, waiting for a connection included.
+        db_timeout: time to wait for a connection to the database, to make one, and for the answer to a statement: each.
         pool_size: connections to the database.
         queue_limit: requests that may wait for a connection; one more is turned away at once. 0 = any number waits.
         query_cost: time that each statement occupies its connection in addition. It stands for what a bigger table, a
