@@ -126,7 +126,9 @@ def open_up(paths: Iterable[str], user: tuple[int, int], *, private: bool) -> No
             closed = _closed_folder(path, user)
             if closed is not None and not private:
                 raise PermissionError(
-                    13, f"the user with uid {user[0]} may not enter {closed}, which is above {path}", closed
+                    13,
+                    f"the user with uid {user[0]} may not enter {closed}, which is above {path}; "
+                    f"allow it (chmod o+x {closed!r}) or keep runs and packages elsewhere",
                 )
             if closed is not None:
                 mount("tmpfs", closed, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=1m")

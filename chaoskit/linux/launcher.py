@@ -82,7 +82,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         return _start(launch)
     except OSError as error:
-        print(f"chaoskit: cannot prepare the surroundings of {launch.argv[0]}: {error}", file=sys.stderr)  # noqa: T201
+        _say(f"cannot prepare the surroundings of {launch.argv[0]}", error)
         return CANNOT_ISOLATE
 
 
@@ -197,8 +197,8 @@ def _become(launch: Launch, parent: int) -> NoReturn:
     try:
         os.execvpe(launch.argv[0], list(launch.argv), launch.env)
     except OSError as error:
-        print(f"chaoskit: cannot start {launch.argv[0]}: {error.strerror}", file=sys.stderr)  # noqa: T201
-        sys.stderr.flush()
+        # Without the place: it would name the last folder of PATH that was tried.
+        _say(f"cannot start {launch.argv[0]}", OSError(error.errno, error.strerror))
         os._exit(CANNOT_START)
 
 
@@ -207,8 +207,7 @@ def _forked(body: Callable[[], int]) -> NoReturn:
     try:
         code = body()
     except OSError as error:
-        print(f"chaoskit: cannot prepare the process: {error}", file=sys.stderr)  # noqa: T201
-        sys.stderr.flush()
+        _say("cannot prepare the process", error)
         code = CANNOT_ISOLATE
     os._exit(code)
 
@@ -239,6 +238,12 @@ def _has_children() -> bool:
     except ChildProcessError:
         return False
     return True
+
+
+def _say(what: str, error: OSError) -> None:
+    """Into the log of the node, where whoever waits for it will look."""
+    place = "" if error.filename is None else f": {error.filename}"
+    print(f"chaoskit: {what}{place}: {error.strerror or error}", file=sys.stderr, flush=True)  # noqa: T201
 
 
 def _send(pid: int, number: int) -> None:

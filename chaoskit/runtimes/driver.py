@@ -59,9 +59,15 @@ class ProcessDriver:
         self.nodes = self._nodes = nodes
         self._proxy = proxy
         try:
-            await proxy.start(stack.proxy_process)
-            self.links = self._control = load("links", "toxiproxy")(stack.control)
-            await self._control.create(stack.proxies)
+            preparing = asyncio.create_task(nodes.prepare_all(stack.nodes))
+            try:
+                await proxy.start(stack.proxy_process)
+                self.links = self._control = load("links", "toxiproxy")(stack.control)
+                await self._control.create(stack.proxies)
+                await preparing
+            finally:
+                preparing.cancel()
+                await asyncio.wait({preparing})
             return await nodes.start_all(stack.nodes)
         except BaseException:
             await self.down()

@@ -7,8 +7,9 @@ import graphlib
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterable
 from pathlib import Path
+from typing import Any
 
 from chaoskit import linux
 from chaoskit.errors import InternalError, TargetError
@@ -38,8 +39,17 @@ class Nodes:
         self._locks: dict[str, asyncio.Lock] = {}
         self._watches: set[asyncio.Task[None]] = set()
 
+    async def prepare_all(self, specs: tuple[LaunchSpec, ...]) -> None:
+        """Make data folders and run all preparations, those of different nodes at once.
+
+        Raises:
+            TargetError: of the first that failed.
+        """
+        self._specs.update({spec.name: spec for spec in specs})
+        await _together(_prepare_all_of(spec) for spec in specs)
+
     async def start_all(self, specs: tuple[LaunchSpec, ...]) -> dict[str, float]:
-        """Start nodes, each when all in its `after` are ready, independent ones at once; seconds until each was ready.
+        """Start prepared nodes, each when all in its `after` are ready; seconds until each was ready.
 
         Raises:
             TargetError: of the first node that failed; the others may still be running.
@@ -63,25 +73,17 @@ class Nodes:
             seconds[spec.name] = time.monotonic() - begin
             done[spec.name].set()
 
-        try:
-            async with asyncio.TaskGroup() as group:
-                for spec in specs:
-                    group.create_task(one(spec), name=f"start {spec.name}")
-        except BaseExceptionGroup as errors:
-            raise errors.exceptions[0] from None
+        await _together(one(spec) for spec in specs)
         return {spec.name: seconds[spec.name] for spec in specs}
 
     async def start(self, spec: LaunchSpec) -> None:
-        """Prepare and start one; returns when it is ready.
+        """Start one; returns when it is ready.
 
         Raises:
             TargetError: it did not become ready, with its last log lines.
         """
         self._specs[spec.name] = spec
         async with self._lock(spec.name):
-            _make_data(spec)
-            for argv in spec.prepare:
-                await _prepare(spec, argv)
             await self._start(spec)
 
     async def spawn(self, spec: LaunchSpec) -> int:
@@ -202,6 +204,22 @@ class Nodes:
         return self._locks.setdefault(name, asyncio.Lock())
 
 
+async def _together(work: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Do all of it at once; the first failure ends the rest and is the one that is told."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for one in work:
+                group.create_task(one)
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+
+
+async def _prepare_all_of(spec: LaunchSpec) -> None:
+    _make_data(spec)
+    for argv in spec.prepare:
+        await _prepare(spec, argv)
+
+
 def _make_data(spec: LaunchSpec) -> None:
     if spec.data is None:
         return
@@ -218,9 +236,11 @@ def _make_data(spec: LaunchSpec) -> None:
 
 async def _prepare(spec: LaunchSpec, argv: tuple[str, ...]) -> None:
     running = await Launched.start(spec, argv, pids=False)
-    await asyncio.wait({running.exit}, timeout=_PREPARE)
-    late = not running.exit.done()
-    await running.kill()
+    try:
+        await asyncio.wait({running.exit}, timeout=_PREPARE)
+        late = not running.exit.done()
+    finally:
+        await running.kill()
     if late or running.returncode:
         what = f"took longer than {_PREPARE:g} s" if late else f"failed with exit code {running.returncode}"
         raise failure(running, f"preparing {spec.name} {what} ({Path(argv[0]).name})")
