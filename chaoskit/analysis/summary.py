@@ -12,7 +12,7 @@ from chaoskit.checks.quantities import said
 from chaoskit.checks.witness import many
 from chaoskit.plan import Plan
 from chaoskit.spec.model import Claim, Verdict
-from chaoskit.units import format_duration, format_rate
+from chaoskit.units import format_count, format_duration, format_rate
 
 __all__ = ["as_expected", "headline", "overall", "summarise"]
 
@@ -99,6 +99,7 @@ def _sentence(claim: Claim, cell: CellAnalysis, worst: Finding, findings: Sequen
         subject = f"{worst.expected}: {worst.observed}"
     else:
         subject = f"{_subject(claim)} was {worst.observed}{where}"
+    limit = "" if claim.condition is None else f"; claimed was {_limit(claim)}"
     if worst.verdict == "inconclusive":
         others = len(worst.reasons) - 1
         more = f" (and {many(others, 'more reason')})" if others > 0 else ""
@@ -107,11 +108,11 @@ def _sentence(claim: Claim, cell: CellAnalysis, worst: Finding, findings: Sequen
             f"{_subject(claim) if claim.condition else worst.expected}{where}: nobody can say, because {because}{more}"
         )
     elif worst.verdict == "held":
-        counted = many(worst.operations if worst.exposed is None else worst.exposed, "operation")
-        limit = "" if claim.condition is None else f"; claimed was {_limit(claim)}"
-        text = f"{subject}; not refuted in {counted}{limit}"
+        count = worst.operations if worst.exposed is None else worst.exposed
+        # Most figures name the operations they were counted from; where one does not, the verdict does.
+        counted = "" if format_count(count) in worst.observed else f" in {many(count, 'operation')}"
+        text = f"{subject}{limit}: not refuted{counted}"
     else:
-        limit = "" if claim.condition is None else f"; claimed was {_limit(claim)}"
         witness = f"; for instance {worst.witness.sentence}" if worst.witness else ""
         text = f"{subject}{limit}{witness}"
     trials = [finding.verdict for finding in findings]
@@ -177,7 +178,8 @@ def _margin(finding: Finding) -> str:
     distance = finding.value - finding.limit
     size = abs(distance)
     if finding.unit == "share":
-        text = f"{size * 100:.2g} points" if size < 0.1 else f"{size * 100:.1f} points"
+        points = f"{size * 100:.2g}" if size < 0.1 else f"{size * 100:.1f}"
+        text = f"{points} point{'' if points == '1' else 's'}"
     elif finding.unit == "per-second":
         text = format_rate(size)
     else:

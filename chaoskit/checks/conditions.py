@@ -51,7 +51,8 @@ def expectation(condition: Condition) -> str:
     """A condition as people read it: "yield of resolve >= 99 %"."""
     words = [condition.quantity, *(["of", condition.cls] if condition.cls else [])]
     words += ["at", condition.side] if condition.side else []
-    words += [condition.comparison, said(condition.value, condition.unit)]
+    # A limit is a round number: "99 %", where a figure that was measured would be "99.0 %".
+    words += [condition.comparison, said(condition.value, condition.unit).replace(".0 %", " %")]
     return " ".join(words + (["for", format_duration(condition.sustain)] if condition.sustain else []))
 
 

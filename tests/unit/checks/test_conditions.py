@@ -315,7 +315,7 @@ def test_for_asks_for_a_stretch_without_a_break(book: Any) -> None:
 
 def test_what_is_claimed_reads_aloud() -> None:
     asked = condition("yield", ">=", 0.99, cls="resolve", side="majority", sustain=5.0)
-    assert expectation(asked) == "yield of resolve at majority >= 99.0 % for 5 s"
+    assert expectation(asked) == "yield of resolve at majority >= 99 % for 5 s"
     assert expectation(condition("p99", "<=", 0.3)) == "p99 <= 300 ms"
 
 
