@@ -120,13 +120,10 @@ def load_plan(
         SpecError, PlanError: as for `validate`.
     """
     from chaoskit import registry
+    from chaoskit.lint import load_both
     from chaoskit.plan import make_plan
-    from chaoskit.spec.load import load_experiment
-    from chaoskit.stack.compose import load_target
 
-    variables = os.environ if environ is None else environ
-    loaded = load_experiment(Path(file), overrides=overrides, environ=variables)
-    target = load_target(Path(loaded.experiment.target), environ=variables)
+    loaded, target = load_both(Path(file), overrides=overrides, environ=os.environ if environ is None else environ)
     runtime = registry.load("runtime", loaded.experiment.runtime)()
     return make_plan(
         loaded, target, seed=seed, trials=trials, interposition=interposition, abilities=runtime.abilities()

@@ -46,7 +46,6 @@ class ListOf:
         return {"anyOf": [array, self.of.schema()]} if self.lone else array
 
 
-@dataclass(frozen=True)
 class Lines:
     """A command: a list of arguments, or one text that is split like a shell would."""
 

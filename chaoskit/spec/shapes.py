@@ -122,7 +122,6 @@ TEXT = Text()
 NAME = Text("a name of letters, digits, '_', '-' and '.'", r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
-@dataclass(frozen=True)
 class Raw:
     """Any single value, taken as it was written: environment variables."""
 
@@ -220,7 +219,6 @@ class Whole:
         return {"type": "integer", "minimum": self.least, "maximum": self.most}
 
 
-@dataclass(frozen=True)
 class Flag:
     """true or false."""
 

@@ -69,7 +69,6 @@ class ConditionShape:
         return {"type": "string", "pattern": pattern(), "examples": ["yield of resolve >= 99%", "p99 <= 300ms"]}
 
 
-@dataclass(frozen=True)
 class WeightShape:
     """A share of the mix: a number or a percentage."""
 
@@ -107,7 +106,6 @@ _ENTRY_KEYS: Mapping[str, Key] = {
 }
 
 
-@dataclass(frozen=True)
 class EntryShape:
     """One entry of the timeline: its own keys, and the parameters of its fault beside them."""
 
@@ -176,7 +174,6 @@ _CLAIM_KEYS: Mapping[str, Key] = {
 }
 
 
-@dataclass(frozen=True)
 class ClaimShape:
     """One claim: `that` with at most one window, or `invariant`."""
 

@@ -37,7 +37,6 @@ SAFE = ("links", "kill", "pause")
 _PORT = Whole(1, 65535)
 
 
-@dataclass(frozen=True)
 class Anything:
     """A value that is not looked at."""
 
@@ -66,7 +65,6 @@ class Either:
         return {"anyOf": [self.mapping.schema(), self.other.schema()]}
 
 
-@dataclass(frozen=True)
 class Environment:
     """A map of variables, or a list of NAME=value; NAME alone (or a variable without a value in a map) is None."""
 
@@ -94,7 +92,6 @@ class Environment:
         return {"type": ["object", "array"]}
 
 
-@dataclass(frozen=True)
 class PublishedPort:
     """An entry of `ports`: only the container's side matters."""
 
@@ -119,7 +116,6 @@ class PublishedPort:
         return {"type": ["string", "integer", "object"]}
 
 
-@dataclass(frozen=True)
 class DependsOn:
     """A list of services, or a map of conditions."""
 
@@ -137,7 +133,6 @@ class DependsOn:
         return {"type": ["object", "array"]}
 
 
-@dataclass(frozen=True)
 class Test:
     """A healthcheck's test: `CMD` and an argument list, `CMD-SHELL` and a line, `NONE`, or a line."""
 
@@ -163,7 +158,6 @@ class Test:
         return {"type": ["string", "array"]}
 
 
-@dataclass(frozen=True)
 class Replicas:
     """Names of nodes, or how many."""
 
@@ -178,7 +172,6 @@ class Replicas:
         return {"type": ["array", "integer"]}
 
 
-@dataclass(frozen=True)
 class Volume:
     """An entry of `volumes`: named or nameless ones pass, files of the host cannot be there."""
 
@@ -284,7 +277,6 @@ _RECIPE = Map(
 _KIND = Choice(("read", "write"), "a kind of operation")
 
 
-@dataclass(frozen=True)
 class ClassShape:
     """`write`, or `{kind: write, weight: 3}`."""
 

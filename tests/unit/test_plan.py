@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -191,6 +193,22 @@ def test_mistakes_of_both_files_come_together(files: Path) -> None:
     with pytest.raises(SpecError) as caught:
         plan(files)
     assert [problem.line for problem in caught.value.problems] == [8, 11]
+
+
+def test_an_experiment_without_variants_has_one_that_changes_nothing(files: Path) -> None:
+    start, end = EXPERIMENT.index("variants:"), EXPERIMENT.index("traffic:")
+    (files / "exp.yaml").write_text(EXPERIMENT[:start] + EXPERIMENT[end:])
+    made = plan(files)
+    assert [cell.id for cell in made.cells] == ["default/1", "default/2"]
+    assert made.warnings == ()
+    (files / "exp.yaml").write_text(EXPERIMENT.replace("{env: {api: {DB_TIMEOUT: 5s}}}", "{}"))
+    assert plan(files).warnings == ()
+
+
+def test_validating_loads_nothing_heavy() -> None:
+    code = "import sys, chaoskit.lint, chaoskit.plan; print(*sorted({m.split('.')[0] for m in sys.modules}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not set(done.stdout.split()) & {"numpy", "pandas", "httpx", "pyarrow", "plotly", "jinja2", "docker"}
 
 
 def test_what_may_not_be_broken(files: Path) -> None:
