@@ -132,7 +132,9 @@ def _server(
         raise TargetError(
             f"{service.name} is a server without a port", hint=f"name its port; {service.server} uses {recipe.port}"
         )
-    setup = recipe.setup(Place(node.name, *binds[0], data=data, environment=environment, image=service.image))
+    setup = recipe.setup(
+        Place(node.name, *binds[0], data=data, environment=environment, image=service.image, command=service.command)
+    )
     return _Start(
         argv=setup.argv,
         env={**base_environment(data), **setup.env, **environment},

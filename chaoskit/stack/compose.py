@@ -261,6 +261,7 @@ class _Assembly:
             requirements=self._requirements(name, own, context),
             server=own.get("server"),
             process_command=own.get("command"),
+            command=tuple(get.get("command") or ()),
             build=own.get("build"),
             environment=self._environments[name],
             ports=tuple(draft.ports),

@@ -88,6 +88,7 @@ class Service(Frozen):
     Attributes:
         server: name of an embedded server recipe (`postgres`, `valkey`), or None when `command` is given.
         process_command: argument list for the process runtime; may use ${NODE_HOST}, ${NODE_PORT}, ${NODE_DATA}.
+        command: Compose's `command`, split; an embedded server takes its flags from it.
         build: argument list run once before the first start (other languages), or None.
         context: absolute folder of the app's code (Compose `build`), or None.
         requirements: absolute path of the app's requirements.txt, or None.
@@ -103,6 +104,7 @@ class Service(Frozen):
     requirements: str | None = None
     server: str | None = None
     process_command: tuple[str, ...] | None = None
+    command: tuple[str, ...] = ()
     build: tuple[str, ...] | None = None
     environment: dict[str, str] = {}
     ports: tuple[int, ...] = ()

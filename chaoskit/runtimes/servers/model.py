@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import pwd
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol as Interface
 
+from chaoskit.errors import TargetError
 from chaoskit.stack.topology import Protocol
 
 __all__ = ["Place", "Recipe", "Setup", "unprivileged"]
@@ -18,6 +19,7 @@ class Place:
     """Where one server shall stand. `environment` is that of the Compose file, `image` its image (may say a version).
 
     `data` is an absolute folder that exists, empty, when the preparations run; `host` is the only address to listen on.
+    `command` is the Compose file's: its flags hold here too.
     """
 
     node: str
@@ -26,6 +28,23 @@ class Place:
     data: str
     environment: Mapping[str, str]
     image: str | None = None
+    command: Sequence[str] = ()
+
+    def flags(self, *programs: str) -> tuple[str, ...]:
+        """The flags in `command`, which begins with one of `programs` or with a flag at once.
+
+        Raises:
+            TargetError: it starts something else, or names a file (a configuration is in the image only).
+        """
+        words = list(self.command)
+        if words and words[0].rpartition("/")[2] in programs:
+            words = words[1:]
+        if words and not words[0].startswith("-"):
+            raise TargetError(
+                f"the command of {self.node} cannot be had from the embedded server: {' '.join(self.command)}",
+                hint=f"write flags only ({programs[0]} --flag ...), or x-chaoskit: process: {{command: [...]}}",
+            )
+        return tuple(words)
 
 
 @dataclass(frozen=True)

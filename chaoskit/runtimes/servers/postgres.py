@@ -58,7 +58,7 @@ class Postgres:
         """initdb and a database, then the server on `place.host` alone.
 
         Raises:
-            EnvironmentFault: the package is missing. TargetError: a name that cannot be had, an unknown auth method.
+            EnvironmentFault: the package is missing. TargetError: a name, auth method or command that cannot be had.
         """
         version, binaries = self._choose(place)
         user = place.environment.get("POSTGRES_USER") or "postgres"
@@ -83,6 +83,7 @@ class Postgres:
                 str(binaries / "postgres"),
                 "-D",
                 place.data,
+                *place.flags("postgres"),  # before ours: of two the later one counts
                 *(word for name, value in settings.items() for word in ("-c", f"{name}={value}")),
             ),
             prepare=(("/bin/sh", "-c", _INITIALISE, "initialise", str(binaries), place.data, user, database, method),),

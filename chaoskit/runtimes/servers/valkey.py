@@ -33,7 +33,8 @@ class Valkey:
         """The server on `place.host` alone; its snapshots, if it makes any, go to the data folder.
 
         Raises:
-            EnvironmentFault: the package is missing. TargetError: the extra flags have an open quote.
+            EnvironmentFault: the package is missing. TargetError: the extra flags have an open quote, or
+                the command starts something else.
         """
         binary = _binary()
         if binary is None:
@@ -49,7 +50,12 @@ class Valkey:
             ) from error
         flags = {"bind": place.host, "port": str(place.port), "dir": place.data, "protected-mode": "no"}
         return Setup(
-            argv=(str(binary), *(word for name, value in flags.items() for word in (f"--{name}", value)), *extra),
+            argv=(
+                str(binary),
+                *place.flags("valkey-server", "redis-server"),
+                *extra,  # of two the later one counts: where it listens is ours to say
+                *(word for name, value in flags.items() for word in (f"--{name}", value)),
+            ),
             user=unprivileged(),
             reach=(str(binary.parent),),
         )

@@ -259,14 +259,39 @@ def test_postgres_refuses_what_it_could_not_start_with(
         layout(target(Service(name="db", server="postgres", ports=(5432,), environment=environment)), "hosts")
 
 
-def test_flags_of_valkey(target: Callable[..., Target], layout: Callable[..., StackSpec]) -> None:
+def test_flags_of_servers(target: Callable[..., Target], layout: Callable[..., StackSpec]) -> None:
+    """Flags of the Compose file hold here too; where the server listens is not theirs to say, so ours come last."""
     cache = Service(
-        name="cache", server="valkey", ports=(6379,), environment={"VALKEY_EXTRA_FLAGS": "--appendonly yes --save ''"}
+        name="cache",
+        server="valkey",
+        ports=(6379,),
+        command=("valkey-server", "--save", "", "--port", "1"),
+        environment={"VALKEY_EXTRA_FLAGS": "--appendonly yes"},
     )
-    assert layout(target(cache), "hosts").nodes[0].argv[-4:] == ("--appendonly", "yes", "--save", "")
-    broken = cache.model_copy(update={"environment": {"VALKEY_EXTRA_FLAGS": "--save '"}})
-    with pytest.raises(TargetError, match="VALKEY_EXTRA_FLAGS"):
-        layout(target(broken), "hosts")
+    argv = layout(target(cache), "hosts").nodes[0].argv
+    assert argv[1:7] == ("--save", "", "--port", "1", "--appendonly", "yes")
+    assert argv[argv.index("6379") - 1] == "--port"
+    db = Service(name="db", server="postgres", ports=(5432,), command=("-c", "max_connections=20", "-c", "port=1"))
+    argv = layout(target(db), "hosts").nodes[0].argv
+    assert argv[3:7] == ("-c", "max_connections=20", "-c", "port=1")
+    assert argv.index("port=5432") > 7
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"environment": {"VALKEY_EXTRA_FLAGS": "--save '"}}, "VALKEY_EXTRA_FLAGS"),
+        ({"command": ("valkey-server", "/etc/valkey.conf")}, "valkey-server /etc/valkey.conf"),
+        ({"command": ("sh", "-c", "valkey-server")}, "sh -c valkey-server"),
+    ],
+)
+def test_flags_that_cannot_be_had(
+    target: Callable[..., Target], layout: Callable[..., StackSpec], change: dict[str, object], says: str
+) -> None:
+    cache = Service(name="cache", server="valkey", ports=(6379,)).model_copy(update=change)
+    with pytest.raises(TargetError, match=says) as caught:
+        layout(target(cache), "hosts")
+    assert caught.value.hint
 
 
 def test_missing_packages_say_what_to_install(
