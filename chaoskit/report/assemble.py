@@ -23,7 +23,7 @@ from chaoskit.report.model import (
     Summary,
     WitnessView,
 )
-from chaoskit.report.text import MISSING, RANK, duration, number, plural, share
+from chaoskit.report.text import MISSING, RANK, duration, finite, number, plural, share, typeset
 from chaoskit.report.timelines import shown_cell, timelines
 from chaoskit.report.witnesses import witnesses
 from chaoskit.store import RunDir
@@ -51,7 +51,7 @@ def build(analysis: Analysis, plan: Plan, environment: Mapping[str, Any], run: R
         started=analysis.started,
         variants=variants,
         verdict=analysis.verdict,
-        headline=analysis.headline,
+        headline=typeset(analysis.headline),
         expectation=_expectation(analysis.as_expected),
         interrupted=_interrupted(analysis, plan),
         counts=_counts(analysis, claims),
@@ -65,7 +65,7 @@ def build(analysis: Analysis, plan: Plan, environment: Mapping[str, Any], run: R
         witness_note=_witness_note(proofs, no_room),
         topology=tested.topology(plan),
         faults=tested.fault_rows(analysis, plan),
-        workload=tested.workload(plan),
+        workload=tested.workload(plan, environment),
         variant_env=tested.variant_env(plan),
         limits=_limits(analysis, plan),
         harness_problems=raw.harness_problems(analysis),
@@ -129,8 +129,8 @@ def _summaries(analysis: Analysis, plan: Plan) -> tuple[tuple[str, ...], tuple[S
 
 
 def _phase(name: str, found: Sequence[WindowStats]) -> PhaseValue:
-    yields = [one.yield_ for one in found if one.yield_ is not None]
-    p99s = [one.response.p99 for one in found if one.response.p99 is not None]
+    yields = [value for one in found if (value := finite(one.yield_)) is not None]
+    p99s = [value for one in found if (value := finite(one.response.p99)) is not None]
     yield_ = statistics.median_low(yields) if yields else None
     p99 = statistics.median_high(p99s) if p99s else None
     return PhaseValue(
@@ -152,7 +152,11 @@ def _quantiles(analysis: Analysis, plan: Plan, phases: Sequence[str]) -> tuple[Q
             if stats.cls == "*" and stats.window.name in phases:
                 of = stats.response
                 values = (of.p50, of.p90, of.p95, of.p99, of.p999, of.maximum)
-                found.append(QuantileLine(variant=variant.name, phase=stats.window.name, values=values))
+                found.append(
+                    QuantileLine(
+                        variant=variant.name, phase=stats.window.name, values=tuple(finite(value) for value in values)
+                    )
+                )
     return tuple(found)
 
 

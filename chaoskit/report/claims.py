@@ -8,7 +8,7 @@ from chaoskit.analysis.model import Analysis, ClaimSummary
 from chaoskit.checks.quantities import said
 from chaoskit.plan import Plan
 from chaoskit.report.model import Cell, ClaimRow, Sentence, Timeline, WitnessView
-from chaoskit.report.text import MISSING, RANK, number, plural, slug
+from chaoskit.report.text import MISSING, RANK, number, plural, slug, typeset
 from chaoskit.report.timelines import comparison
 from chaoskit.spec.model import Claim
 
@@ -36,7 +36,7 @@ def claim_rows(
             ClaimRow(
                 id=name,
                 anchor=slug("claim", name),
-                expected=expected or _claim_text(planned.get(name)),
+                expected=typeset(expected) or _claim_text(planned.get(name)),
                 window=_window_text(planned.get(name)),
                 cells=tuple(
                     _cell(summary, name, variant.name, proofs, lines)
@@ -113,6 +113,8 @@ def _observed(summary: ClaimSummary) -> str:
         return f"{'≥ ' if finding.censored else ''}{said(finding.value, finding.unit)}"
     if finding.verdict == "inconclusive":
         return MISSING
+    if finding.verdict == "held" and finding.exposed is not None:
+        return f"0 of {number(finding.exposed)}"
     return _anomalies(summary) or summary.observed or MISSING
 
 
@@ -130,7 +132,7 @@ def _detail(summary: ClaimSummary, operations: int) -> str:
         reasons = dict.fromkeys(reason for finding in summary.findings for reason in finding.reasons)
         return "; ".join(reasons) or "no reason was recorded"
     if summary.verdict == "refuted":
-        return summary.observed if len(summary.findings) == 1 else plural(operations, "operation")
+        return typeset(summary.observed) if len(summary.findings) == 1 else plural(operations, "operation")
     exposed = sum(finding.exposed or 0 for finding in summary.findings)
     # Rule of three: with none seen in n, at most 3/n at 95 % confidence.
     bound = f"; at most 1 in {number(exposed // 3)} exposed (95 %, if independent)" if exposed >= 30 else ""
@@ -161,7 +163,7 @@ def sentences(analysis: Analysis, claims: Sequence[ClaimRow]) -> tuple[Sentence,
             variant=cell.variant,
             claim=row.id,
             verdict=cell.verdict,
-            text=written.get((row.id, cell.variant)) or f"{row.expected} ({row.window}): {cell.detail}.",
+            text=typeset(written.get((row.id, cell.variant), "")) or f"{row.expected} ({row.window}): {cell.detail}.",
             note=cell.note,
             anchor=cell.anchor,
         )

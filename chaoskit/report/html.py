@@ -78,8 +78,8 @@ def _environment() -> Environment:
 
 
 def _unbroken(text: str) -> str:
-    """A number keeps its unit on the same line."""
-    return _UNIT.sub("\\1\u00a0\\2", text)
+    """A number keeps its unit on the same line, and the arrow of a link is one character that cannot be torn apart."""
+    return _UNIT.sub("\\1\u00a0\\2", text.replace("->", "→"))
 
 
 @cache

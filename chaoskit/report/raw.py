@@ -125,10 +125,11 @@ def facts(data: Mapping[str, Any], prefix: str = "") -> Iterator[Fact]:
 
 def log_tails(run: RunDir) -> tuple[LogTail, ...]:
     """The last lines of every node's log. A log that cannot be read is left out: a report never fails for one."""
-    tails = []
-    paths = sorted(path for path in run.path.glob("blocks/*/logs/*") if path.is_file())
-    for path in paths[:_MOST_LOGS]:
+    tails: list[LogTail] = []
+    for path in sorted(run.path.glob("blocks/*/logs/*")):
         try:
+            if len(tails) == _MOST_LOGS or not path.is_file():
+                continue
             size, text = _read_tail(path)
         except OSError:
             continue

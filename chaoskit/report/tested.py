@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
+from typing import Any
 
 from chaoskit.analysis.model import Analysis, FaultRecord
 from chaoskit.plan import Plan, PlannedInjection
 from chaoskit.report.model import Fact, FaultRow, LinkView, NodeView, TopologyView
-from chaoskit.report.text import duration, joined, plural, times_between
+from chaoskit.report.text import duration, joined, plural, times_between, typeset
 from chaoskit.report.timelines import shown_cell
 from chaoskit.spec.model import Arrivals
 from chaoskit.stack.topology import CLIENT, Target, Topology
@@ -117,11 +118,12 @@ def _seen(record: FaultRecord | None) -> str:
     return f"{bite}, {'seen to be gone' if record.gone else 'not seen to be gone'}"
 
 
-def workload(plan: Plan) -> tuple[Fact, ...]:
-    """Who used the system, and how."""
+def workload(plan: Plan, environment: Mapping[str, Any]) -> tuple[Fact, ...]:
+    """Who used the system, and how. The environment knows what `interposition: auto` came to."""
     experiment = plan.experiment
     traffic = experiment.traffic
     mix = ", ".join(f"{weight * 100:.3g} % {cls}" for cls, weight in traffic.mix.items())
+    interposition = environment.get("interposition", plan.interposition)
     times = f"{duration(experiment.warm_up)} warm-up, {duration(experiment.duration)} load, "
     return (
         Fact(name="target", value=plan.target.name),
@@ -131,8 +133,11 @@ def workload(plan: Plan) -> tuple[Fact, ...]:
         Fact(name="client timeout", value=duration(traffic.timeout)),
         Fact(name="times", value=times + f"up to {duration(experiment.settle)} to settle"),
         Fact(name="trials", value=f"{experiment.trials} per variant"),
-        Fact(name="steady state", value="; ".join(condition.text for condition in experiment.steady_state) or "none"),
-        Fact(name="links bent by", value=f"{plan.toxiproxy} Toxiproxy, interposition {plan.interposition}"),
+        Fact(
+            name="steady state",
+            value=typeset("; ".join(condition.text for condition in experiment.steady_state)) or "none",
+        ),
+        Fact(name="links bent by", value=f"{plan.toxiproxy} Toxiproxy, interposition {interposition}"),
     )
 
 

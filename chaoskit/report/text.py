@@ -24,6 +24,7 @@ __all__ = [
     "Lines",
     "Text",
     "duration",
+    "finite",
     "joined",
     "number",
     "plain",
@@ -32,6 +33,7 @@ __all__ = [
     "share",
     "slug",
     "times_between",
+    "typeset",
 ]
 
 MISSING = "–"  # shown where there is no value; never 0
@@ -91,6 +93,11 @@ def number(value: int) -> str:
     return format_count(value)
 
 
+def finite(value: float | None, least: float = 0.0, most: float = 1e9) -> float | None:
+    """The value where it can be drawn, else None: what was never answered has an infinite latency."""
+    return value if value is not None and least <= value <= most else None
+
+
 def duration(value: float | None) -> str:
     """Seconds as text, a dash where there is none."""
     return MISSING if value is None else format_duration(value)
@@ -98,7 +105,7 @@ def duration(value: float | None) -> str:
 
 def share(value: float | None) -> str:
     """A share as text, a dash where there is none."""
-    return MISSING if value is None else format_share(value)
+    return MISSING if finite(value) is None else format_share(value or 0.0)
 
 
 def seconds(value: float | None, digits: int = 2) -> str:
@@ -122,3 +129,8 @@ def joined(words: Iterable[str]) -> str:
     """`a, b and c`."""
     found = list(words)
     return " and ".join(filter(None, [", ".join(found[:-1]), found[-1] if found else ""]))
+
+
+def typeset(text: str) -> str:
+    """Comparison signs as readers write them; YAML has them as two characters."""
+    return text.replace(">=", "≥").replace("<=", "≤")

@@ -8,7 +8,7 @@ from chaoskit.analysis.model import Analysis, CellAnalysis, Series
 from chaoskit.plan import Plan
 from chaoskit.report.model import Band, Bracket, LimitLine, Mark, Timeline, WitnessView, YieldLine
 from chaoskit.report.series import LONGEST, coarser, group
-from chaoskit.report.text import LATENCIES, RANK, duration, joined, number, share, slug
+from chaoskit.report.text import LATENCIES, RANK, duration, finite, joined, number, share, slug
 from chaoskit.spec.model import Arrivals, Claim, Condition
 from chaoskit.units import format_rate
 
@@ -86,9 +86,9 @@ def _timeline(
         fail=_rates(every.fail, every.step),
         info=_rates(every.info, every.step),
         latency_class=cls,
-        p50=shown.p50,
-        p95=shown.p95,
-        p99=shown.p99,
+        p50=tuple(finite(value) for value in shown.p50),
+        p95=tuple(finite(value) for value in shown.p95),
+        p99=tuple(finite(value) for value in shown.p99),
         yields=_yields(cell, claims, series, every, end),
         limits=tuple(
             line
@@ -133,7 +133,7 @@ def _latency_class(cell: CellAnalysis, claims: Mapping[str, Claim], series: Mapp
 
 def _limit(cell: CellAnalysis, claim: Claim, end: float) -> Iterable[LimitLine]:
     finding = next((finding for finding in cell.findings if finding.claim == claim.id), None)
-    if claim.condition is None or finding is None:
+    if claim.condition is None or finding is None or finite(claim.condition.value) is None:
         return
     window = finding.window
     yield LimitLine(

@@ -30,7 +30,7 @@ def render_yield(phases: Sequence[str], summaries: Sequence[Summary]) -> Markup:
 def render_p99(phases: Sequence[str], summaries: Sequence[Summary]) -> Markup:
     """p99 of answered operations, phase by phase, on a log scale."""
     values = [[phase.p99 for phase in summary.phases] for summary in summaries]
-    seen = [value for row in values for value in row if value]
+    seen = [max(value, 1e-6) for row in values for value in row if value is not None]
     low = math.floor(math.log10(min(seen))) if seen else -3
     high = max(math.ceil(math.log10(max(seen))) if seen else 0, low + 1)
     marks = [(10.0**power, duration(10.0**power)) for power in range(low, high + 1)]

@@ -55,8 +55,9 @@ def scale_of(timelines: Sequence[Timeline]) -> Scale:
     rate = max(
         (max(map(sum, zip(t.ok, t.late, t.fail, t.info, strict=True)), default=0.0) for t in timelines), default=0
     )
-    seen = [v for t in timelines for values in (t.p50, t.p95, t.p99) for v in values if v]
-    seen += [limit.value for t in timelines for limit in t.limits if limit.value > 0]
+    # From a microsecond: nothing over a network is faster, and a logarithm needs a floor.
+    seen = [max(v, 1e-6) for t in timelines for values in (t.p50, t.p95, t.p99) for v in values if v is not None]
+    seen += [limit.value for t in timelines for limit in t.limits if limit.value >= 1e-6]
     low, high = (min(seen), max(seen)) if seen else (0.001, 1.0)
     low = 10.0 ** math.floor(math.log10(low) + 0.05)
     high = max(high * 1.25, low * 10)

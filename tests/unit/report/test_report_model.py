@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
+import os
+from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-from chaoskit.report import build
+from chaoskit.report import build, render_html
 from chaoskit.report.claims import claim_rows
 from chaoskit.report.model import Cell, ReportModel
+from chaoskit.report.raw import log_tails
 from chaoskit.store import RunDir
 
 
@@ -53,8 +57,9 @@ def test_failures_come_first(model: ReportModel) -> None:
 
 def test_held_says_not_refuted_with_the_count_and_the_bound(model: ReportModel) -> None:
     assert cell_of(model, "redirects-survive", "patient").detail == "not refuted in 719 operations"
-    detail = cell_of(model, "codes-never-change", "patient").detail
-    assert detail == "not refuted in 3,600 operations; at most 1 in 960 exposed (95 %, if independent)"
+    cell = cell_of(model, "codes-never-change", "patient")
+    assert cell.observed == "0 of 2,880"
+    assert cell.detail == "not refuted in 3,600 operations; at most 1 in 960 exposed (95 %, if independent)"
 
 
 def test_inconclusive_says_why(model: ReportModel) -> None:
@@ -178,6 +183,20 @@ def test_a_run_that_measured_nothing_still_makes_a_whole_report(empty: ReportMod
     assert (empty.timelines, empty.witnesses, empty.tables, empty.logs) == ((), (), (), ())
 
 
+def test_infinite_and_impossible_numbers_are_drawn_as_none(sample: ModuleType, stored: RunDir) -> None:
+    cell = sample.cell("patient")
+    lines = tuple(one.model_copy(update={"p99": (math.inf, -1.0, 0.0, *one.p99[3:])}) for one in cell.series)
+    endless = tuple(
+        one.model_copy(update={"yield_": math.inf, "response": one.response.model_copy(update={"p99": math.inf})})
+        for one in cell.stats
+    )
+    broken = cell.model_copy(update={"series": lines, "stats": endless})
+    model = build(sample.analysis(cells=(broken,)), sample.plan(), {}, stored)
+    assert model.timelines[0].p99[:3] == (None, None, 0.0)
+    assert model.summaries[0].phases[0].p99 is None
+    assert "Timeline of patient" in render_html(model)
+
+
 def test_a_cell_without_series_windows_or_lags_is_fine(sample: ModuleType, stored: RunDir) -> None:
     bare = sample.cell("patient").model_copy(
         update={
@@ -189,6 +208,22 @@ def test_a_cell_without_series_windows_or_lags_is_fine(sample: ModuleType, store
     model = build(sample.analysis(cells=(bare,), claims=()), sample.plan(), {}, stored)
     assert model.harness.rows[0][4] == "–"
     assert model.harness_problems == ("patient, trial 1: it did not run to its end",)
+
+
+def test_logs_that_are_no_logs_are_left_out(tmp_path: Path) -> None:
+    run = RunDir(tmp_path)
+    logs = run.block("patient") / "logs"
+    logs.mkdir(parents=True)
+    os.mkfifo(logs / "pipe.log")  # would block whoever opens it
+    (logs / "loop.log").symlink_to(logs / "loop.log")
+    (logs / "folder.log").mkdir()
+    (logs / "binary.log").write_bytes(bytes(range(256)) * 100)
+    (logs / "long.log").write_bytes(b"x" * 10_000_000)
+    tails = {tail.name: tail for tail in log_tails(run)}
+    assert set(tails) == {"patient / binary", "patient / long"}
+    assert len(tails["patient / long"].lines) < 10_000
+    assert "\x00" not in tails["patient / binary"].lines
+    assert tails["patient / long"].note == "last lines of 10,000,000 bytes"
 
 
 def test_only_the_ends_of_logs_are_read(model: ReportModel) -> None:
