@@ -35,6 +35,7 @@ lint: install-dev ## style, formatting and types
 	$(PY) -m ruff check . || status=$$?; \
 	$(PY) -m ruff format --check . || status=$$?; \
 	$(PY) -m mypy chaoskit tools || status=$$?; \
+	for app in targets/*/app; do MYPYPATH=$${app%/app} $(PY) -m mypy -p app || status=$$?; done; \
 	exit $$status
 
 format: install-dev ## rewrite the code as lint wants it
