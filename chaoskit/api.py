@@ -126,7 +126,12 @@ def load_plan(
     loaded, target = load_both(Path(file), overrides=overrides, environ=os.environ if environ is None else environ)
     runtime = registry.load("runtime", loaded.experiment.runtime)()
     return make_plan(
-        loaded, target, seed=seed, trials=trials, interposition=interposition, abilities=runtime.abilities()
+        loaded,
+        target,
+        seed=seed,
+        trials=trials,
+        interposition=runtime.check(target, interposition),
+        abilities=runtime.abilities(),
     )
 
 

@@ -40,6 +40,14 @@ class Runtime(Protocol):
         """Any of `kill`, `pause`, `restart`, `logs`, `stress`, `links:per-pair`, `links:per-destination`."""
         ...
 
+    def check(self, target: Target, interposition: str) -> str:
+        """Which interposition it will be, as far as can be told without taking anything.
+
+        Raises:
+            AbilityError: the target cannot run that way on this machine; says why and what to do.
+        """
+        ...
+
     def layout(
         self, target: Target, env: Mapping[str, Mapping[str, str]], folder: Path, interposition: str
     ) -> StackSpec:

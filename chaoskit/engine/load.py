@@ -132,7 +132,7 @@ class Load:
             timeout=experiment.traffic.timeout,
             arrivals=experiment.traffic.arrivals,
             mix=experiment.traffic.mix,
-            classes=tuple(c for c in workload.classes if c.name in experiment.traffic.mix),
+            classes=workload.classes,  # also those the mix leaves out: final reads may use them
             warm_up=experiment.warm_up,
             duration=experiment.duration,
             workload=workload.file,

@@ -115,7 +115,11 @@ async def _block(
     recorder.event("phase", name="stack start", planned_s=None)
     try:
         variant = next(v for v in experiment.variants if v.name == head.variant)
-        stack = runtime.layout(plan.target, variant.env, place, plan.interposition)
+        # Not on the loop: making an environment for the target's app may take a while, and hearts must beat.
+        stack = await asyncio.to_thread(runtime.layout, plan.target, variant.env, place, plan.interposition)
+        proxy = stack.proxy_process
+        seeded = proxy.model_copy(update={"argv": (*proxy.argv, "--seed", str(head.seed))})
+        stack = stack.model_copy(update={"proxy_process": seeded})
         began = time.monotonic()
         ready = await _or_stopped(supervisor.up(stack), stopped, control)
         recorder.event("up", ready=ready, interposition=stack.interposition, seconds=time.monotonic() - began)
