@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
@@ -224,13 +225,24 @@ class Executor:
 
 
 def _same(found: LinkState | None, wanted: LinkState) -> bool:
-    """Equal but for how toxics of the two directions are interleaved, which means nothing: Toxiproxy sorts them."""
-    return found is not None and (found.enabled, _chains(found)) == (wanted.enabled, _chains(wanted))
+    """Whether a link is as it shall be: how toxics of the two directions are interleaved means nothing (Toxiproxy sorts
+    them), and a server may tell attributes that were left out."""
+    if found is None or found.enabled != wanted.enabled:
+        return False
+    pairs = [(_chain(found, stream), _chain(wanted, stream)) for stream in ("upstream", "downstream")]
+    return all(len(ours) == len(theirs) and all(map(_same_toxic, ours, theirs)) for ours, theirs in pairs)
 
 
-def _chains(state: LinkState) -> tuple[list[Toxic], list[Toxic]]:
-    up = [toxic for toxic in state.toxics if toxic.stream == "upstream"]
-    return up, [toxic for toxic in state.toxics if toxic.stream == "downstream"]
+def _chain(state: LinkState, stream: str) -> list[Toxic]:
+    return [toxic for toxic in state.toxics if toxic.stream == stream]
+
+
+def _same_toxic(found: Toxic, wanted: Toxic) -> bool:
+    return (
+        (found.name, found.type) == (wanted.name, wanted.type)
+        and math.isclose(found.toxicity, wanted.toxicity, abs_tol=1e-6)  # a 32-bit float in the server
+        and wanted.attributes.items() <= found.attributes.items()
+    )
 
 
 def _mapped(error: BaseException) -> BaseException:

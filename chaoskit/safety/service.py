@@ -9,20 +9,18 @@ import signal
 import socket
 import time
 from collections.abc import Awaitable, Callable, Coroutine
-from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from chaoskit import linux, registry
-from chaoskit.contracts import Driver
-from chaoskit.errors import ChaosKitError, HealError, InternalError, Interrupted, LinkError
+from chaoskit import linux
+from chaoskit.errors import ChaosKitError, InternalError, Interrupted
 from chaoskit.safety import hunt
 from chaoskit.safety.active import ActiveRun, unregister
-from chaoskit.safety.executor import Confirmed, Executor, links_by_destination
 from chaoskit.safety.ledger import Ledger
+from chaoskit.safety.stage import Stage
 from chaoskit.safety.wire import LIMIT, Config, decode, encode, pack_error
-from chaoskit.stack.effects import Effect, LinkState, NodeEffect
+from chaoskit.stack.effects import Effect
 from chaoskit.stack.launch import LaunchSpec, StackSpec
 
 __all__ = ["Service"]
@@ -35,8 +33,7 @@ _GAP = 1.0  # a longer one means that this process itself did not run: the engin
 _RETRY = 0.5  # between two attempts to settle what could not be healed
 _COLLECT = 2.0  # between two looks for orphans that have ended
 _STOP_GRACE = 10.0  # for the engine to report and say bye after `chaoskit stop`
-_HEAL = 5.0  # for healing links before everything is stopped anyway
-_DOWN = 20.0  # for stopping everything in the orderly way
+_CANCEL = 20.0  # for requests under way when the run ends
 _UNREAD = 4 << 20  # bytes that a frozen engine may leave unread before events are dropped
 
 Request = dict[str, Any]
@@ -50,14 +47,11 @@ class Service:
         private: whether this process is PID 1 of a PID namespace.
     """
 
-    def __init__(self, config: Config, entry: ActiveRun, private: bool) -> None:
+    def __init__(self, config: Config, entry: ActiveRun, private: bool, ledger: Ledger) -> None:
         self._config, self._entry, self._private = config, entry, private
         self._deadline_ns = config.deadline_ns
-        self._driver: Driver | None = None
-        self._stack: StackSpec | None = None
-        self._executor: Executor | None = None
-        self._deadlines: dict[str, int] = {}  # effect -> monotonic ns
-        self._ledger: Ledger
+        self._ledger = ledger
+        self._stage = Stage(entry.run, config.runtime, ledger, self._exited)
         self._writer: asyncio.StreamWriter
         self._tasks: set[asyncio.Task[None]] = set()
         self._over = asyncio.Event()
@@ -88,9 +82,10 @@ class Service:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, self._finish, f"signal {number.name}")
+        os.set_blocking(self._config.pulse, False)
+        loop.add_reader(self._config.pulse, self._felt)
         watching: list[asyncio.Task[None]] = []
         try:
-            self._open_ledger()
             self._tell({"event": "hello", "pid_namespace": self._private})
             watching = [asyncio.create_task(self._listen(reader)), asyncio.create_task(self._watch())]
             over = asyncio.create_task(self._over.wait())
@@ -157,94 +152,49 @@ class Service:
             self._tell({"id": number, "error": pack_error(error)})
 
     async def _up(self, request: Request) -> dict[str, Any]:
-        stack = StackSpec.model_validate(request["stack"])
-        if self._stack is not None:
-            raise InternalError("a stack is up already")
-        stack = stack.model_copy(
-            update={
-                "nodes": tuple(self._marked(launch) for launch in stack.nodes),
-                "proxy_process": self._marked(stack.proxy_process),
-            }
-        )
-        driver: Driver = registry.load("driver", self._config.runtime)()
-        self._driver, self._stack = driver, stack
-        self._ledger.note("up", nodes=[node.name for node in stack.nodes])
-        try:
-            ready = await driver.up(stack, self._exited)
-        except BaseException:
-            self._stack = None
-            raise
-        self._executor = Executor(
-            driver.links, driver.nodes, links_by_destination(proxy.name for proxy in stack.proxies)
-        )
-        for name in (stack.proxy_process.name, *(node.name for node in stack.nodes)):
-            self._record(name)
-        return {"ready": ready}
+        return {"ready": await self._stage.up(StackSpec.model_validate(request["stack"]))}
 
     async def _begin(self, request: Request) -> dict[str, Any]:
-        effects, deadline = _EFFECTS.validate_python(request["effects"]), int(request["deadline_ns"])
-        executor = self._need()
         if self._stopped_at is not None:
             raise Interrupted("the run was stopped by `chaoskit stop`: nothing more is injected")
-        if time.monotonic_ns() >= deadline:
-            raise LinkError("nothing injected: its deadline has passed already")
-        self._ledger.undo(effects, deadline)
-        ids = [effect.id for effect in effects]
-        self._deadlines.update(dict.fromkeys(ids, deadline))
-        try:
-            confirmed = await executor.begin(effects)
-        except ChaosKitError:
-            self._ledger.note("ended", ids=ids, confirmed_ns=None)
-            raise
-        answer = _answer(confirmed)
-        self._ledger.note("confirmed", ids=ids, **answer)
-        return answer
+        return await self._stage.begin(_EFFECTS.validate_python(request["effects"]), int(request["deadline_ns"]))
 
     async def _end(self, request: Request) -> dict[str, Any]:
-        return await self._take_back([str(identity) for identity in request["ids"]])
-
-    async def _take_back(self, ids: list[str]) -> dict[str, Any]:
-        executor = self._need()
-        nodes = [effect.node for effect in executor.active if isinstance(effect, NodeEffect) and effect.id in ids]
-        try:
-            answer = _answer(await executor.end(ids))
-        except HealError as error:
-            self._ledger.note("unhealed", error=error.message)
-            raise
-        self._ledger.note("ended", ids=ids, **answer)
-        for identity in ids:
-            self._deadlines.pop(identity, None)
-        for node in nodes:  # started again, perhaps: other processes than before
-            self._record(node)
-        return answer
+        return await self._stage.end([str(identity) for identity in request["ids"]])
 
     async def _spawn(self, request: Request) -> dict[str, Any]:
-        launch = self._marked(LaunchSpec.model_validate(request["launch"]))
-        self._need()
-        assert self._driver is not None
-        pid = await self._driver.spawn(launch)
-        self._record(launch.name)
-        return {"pid": pid}
+        return {"pid": await self._stage.spawn(LaunchSpec.model_validate(request["launch"]))}
 
     async def _stop(self, request: Request) -> dict[str, Any]:
-        if self._driver is not None:
-            await self._driver.stop(str(request["name"]))
+        await self._stage.stop(str(request["name"]))
         return {}
 
     async def _pids(self, request: Request) -> dict[str, Any]:
-        return {"pids": [] if self._driver is None else self._driver.pids(str(request["node"]))}
+        return {"pids": self._stage.pids(str(request["node"]))}
 
     async def _beat(self, request: Request) -> dict[str, Any]:
         self._deadline_ns = int(request["deadline_ns"])
         return {}
 
     async def _down(self, request: Request) -> dict[str, Any]:
-        problem = await self._stop_stack()
+        problem = await self._stage.down()
         if problem is not None:
             raise problem
         return {}
 
     # The watch
+
+    def _felt(self) -> None:
+        """A pulse of the engine, or its end (which the socket tells as well)."""
+        try:
+            if os.read(self._config.pulse, 4096):
+                self._last_beat = time.monotonic()
+                return
+        except BlockingIOError:
+            return
+        except OSError as error:
+            _log.warning("the engine's pulse cannot be felt: %s", error)
+        asyncio.get_running_loop().remove_reader(self._config.pulse)
 
     async def _watch(self) -> None:
         before = time.monotonic()
@@ -271,31 +221,25 @@ class Service:
 
     def _expire(self) -> None:
         """Take back what is past its deadline, and try again what could not be taken back."""
-        executor = self._executor
-        if executor is None:
-            return
-        now = time.monotonic_ns()
-        late = [effect.id for effect in executor.active if self._deadlines.get(effect.id, now) <= now]
+        late = self._stage.late()
         if late:
-            for identity in late:
-                self._deadlines[identity] = now + round(_RETRY * 1e9)  # not again while this attempt is under way
             self._start(self._expired(late))
-        elif executor.unsettled and time.monotonic() - self._retried > _RETRY:
+        elif time.monotonic() - self._retried > _RETRY:
             self._retried = time.monotonic()
-            self._start(self._retry(executor))
+            self._start(self._retry())
 
     async def _expired(self, ids: list[str]) -> None:
         try:
-            await self._take_back(ids)
+            await self._stage.end(ids)
         except ChaosKitError as error:
             _log.warning("deadline of %s passed and it cannot be healed yet: %s", ids, error.message)
             self._tell({"event": "unhealed", "ids": ids, "error": pack_error(error)})
             return
         self._tell({"event": "expired", "ids": ids})
 
-    async def _retry(self, executor: Executor) -> None:
+    async def _retry(self) -> None:
         try:
-            await executor.retry()
+            await self._stage.retry()
         except ChaosKitError as error:
             _log.warning("still not healed: %s", error.message)
 
@@ -303,8 +247,7 @@ class Service:
         """`chaoskit stop`: heal now, then let the engine report what it has."""
         _log.info("stopped by `chaoskit stop`")
         try:
-            if self._executor is not None:
-                await self._take_back([effect.id for effect in self._executor.active])
+            await self._stage.end_all()
         except ChaosKitError as error:
             _log.warning("stopping: %s", error.message)
         self._tell({"event": "stopped"})
@@ -336,8 +279,8 @@ class Service:
         for task in tasks:
             task.cancel()
         if tasks:
-            await asyncio.wait(tasks, timeout=_DOWN)
-        problem = await self._stop_stack()
+            await asyncio.wait(tasks, timeout=_CANCEL)
+        problem = await self._stage.down()
         if self._private:
             # PID 1 of a namespace: a signal to -1 reaches everything in it, and when this process ends the kernel ends
             # whatever is left.
@@ -351,9 +294,9 @@ class Service:
         if problem is not None:
             _log.warning("while ending: %s", problem.message)  # what was bent has been stopped meanwhile
         if left:
-            self._note("unhealed", error=f"processes {left} do not die")
+            self._ledger.note("unhealed", error=f"processes {left} do not die")
         else:
-            self._note("clean", sync=True, reason=self._why)
+            self._ledger.note("clean", sync=True, reason=self._why)
             try:
                 unregister(self._entry)
             except ChaosKitError as error:
@@ -368,64 +311,7 @@ class Service:
         self._writer.close()
         return left
 
-    async def _stop_stack(self) -> HealError | None:
-        """Heal the links, stop the stack; what could not be healed first. Never raises."""
-        executor, driver = self._executor, self._driver
-        self._executor = self._driver = self._stack = None
-        self._deadlines.clear()
-        problem: HealError | None = None
-        if executor is not None:
-            try:
-                async with asyncio.timeout(_HEAL):
-                    await executor.heal_all(nodes=False)
-            except HealError as error:
-                problem = error
-            except TimeoutError:
-                problem = HealError(f"healing took longer than {_HEAL:g} s")
-        if driver is not None:
-            try:
-                async with asyncio.timeout(_DOWN):
-                    await driver.down()
-            except Exception:
-                _log.exception("the driver failed to stop the stack")
-                problem = problem or HealError("the stack could not be stopped in the orderly way")
-            self._note("down")
-        return problem
-
     # Small things
-
-    def _open_ledger(self) -> None:
-        self._ledger = Ledger(Path(self._config.run))
-        self._ledger.note(
-            "header",
-            sync=True,
-            run=self._entry.run,
-            boot_id=self._entry.boot_id,
-            pid_namespace=self._private,
-            supervisor={"pid": self._entry.supervisor[0], "start_ticks": self._entry.supervisor[1]},
-        )
-
-    def _note(self, kind: str, *, sync: bool = False, **fields: Any) -> bool:
-        ledger: Ledger | None = getattr(self, "_ledger", None)
-        return ledger is not None and ledger.note(kind, sync=sync, **fields)
-
-    def _need(self) -> Executor:
-        if self._executor is None:
-            raise InternalError("no stack is up")
-        return self._executor
-
-    def _marked(self, launch: LaunchSpec) -> LaunchSpec:
-        """With the run's mark in its environment, by which `recover` finds it."""
-        return launch.model_copy(update={"env": {**launch.env, hunt.MARK: self._entry.run}})
-
-    def _record(self, name: str) -> None:
-        """Put the processes of a node on record."""
-        if self._driver is None:
-            return
-        for found in self._driver.pids(name):
-            who = linux.identity(int(str(found["outer"])))
-            if who is not None:
-                self._ledger.process(name, int(str(found["pid"])), who.pid, who.start_ticks)
 
     def _exited(self, name: str, code: int, log: tuple[str, ...]) -> None:
         number = -code if code < 0 else None
@@ -446,10 +332,3 @@ class Service:
         transport = self._writer.transport
         if not transport.is_closing() and transport.get_write_buffer_size() < _UNREAD:
             self._writer.write(encode(message))
-
-
-def _answer(confirmed: Confirmed) -> dict[str, Any]:
-    state = {
-        place: found.model_dump() if isinstance(found, LinkState) else found for place, found in confirmed.state.items()
-    }
-    return {"confirmed_ns": confirmed.at_ns, "state": state}

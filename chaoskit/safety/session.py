@@ -18,6 +18,7 @@ from typing import Any, Literal
 from chaoskit import linux
 from chaoskit.errors import ChaosKitError, EnvironmentFault, HealError, StoreError
 from chaoskit.safety import hunt
+from chaoskit.safety.pulse import Pulse
 from chaoskit.safety.recover import recover
 from chaoskit.safety.wire import LIMIT, Config, decode, encode, unpack_error
 from chaoskit.stack.effects import Effect
@@ -60,6 +61,7 @@ class Supervisor:
         self._deadline_ns = 0
         self._heard = 0.0
         self._ending = False
+        self._pulse: Pulse | None = None
 
     async def start(
         self,
@@ -84,13 +86,16 @@ class Supervisor:
         self._hello = asyncio.get_running_loop().create_future()
         private = pid_namespace == "auto" and (await asyncio.to_thread(linux.probe)).pids
         ours, theirs = socket.socketpair()
+        self._pulse = Pulse()
         try:
-            self._process = self._spawn(theirs, runtime, private, silence_s)
+            self._process = self._spawn(theirs, runtime, private, silence_s, self._pulse.reading)
         except BaseException:
             ours.close()
+            self._pulse.stop()
             raise
         finally:
             theirs.close()
+        self._pulse.start()
         self.pid = self._process.pid
         reader, self._writer = await asyncio.open_connection(sock=ours, limit=LIMIT)
         self._tasks = [asyncio.create_task(self._listen(reader))]
@@ -203,9 +208,12 @@ class Supervisor:
         if process is not None:
             threading.Thread(target=process.wait, daemon=True, name="supervisor's end").start()
 
-    def _spawn(self, theirs: socket.socket, runtime: str, private: bool, silence_s: float) -> subprocess.Popen[bytes]:
+    def _spawn(
+        self, theirs: socket.socket, runtime: str, private: bool, silence_s: float, pulse: int
+    ) -> subprocess.Popen[bytes]:
         config = Config(
             fd=theirs.fileno(),
+            pulse=pulse,
             run=str(self._run.path),
             runtime=runtime,
             deadline_ns=self._deadline_ns,
@@ -221,7 +229,7 @@ class Supervisor:
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
-                    pass_fds=[theirs.fileno()],
+                    pass_fds=[theirs.fileno(), pulse],
                     start_new_session=True,
                     cwd=_ROOT,  # so that -m finds this very package
                     env={**os.environ, hunt.MARK: self._run.id},
@@ -252,6 +260,8 @@ class Supervisor:
         try:
             while (line := await reader.readline()).endswith(b"\n"):
                 self._take(decode(line))
+        except ConnectionError:
+            pass  # it ended
         except (OSError, ValueError) as error:
             _log.warning("the supervisor cannot be understood: %s", error)
         self._lost()
@@ -290,6 +300,8 @@ class Supervisor:
             assert self._writer is not None
             self._count += 1
             self._writer.write(encode({"id": self._count, "op": "beat", "deadline_ns": self._deadline_ns}))
+            if self._pulse is not None:
+                self._pulse.loop_seen = time.monotonic()
             before = time.monotonic()
             await asyncio.sleep(_BEAT)
             now = time.monotonic()
@@ -340,6 +352,8 @@ class Supervisor:
         writer, self._writer = self._writer, None
         if writer is not None:
             writer.transport.abort()
+        if self._pulse is not None:
+            self._pulse.stop()
         for task in self._tasks:
             task.cancel()
         for answer in self._waiting.values():

@@ -15,9 +15,10 @@ import sys
 from pathlib import Path
 
 from chaoskit import linux
-from chaoskit.errors import ChaosKitError, ExitCode
+from chaoskit.errors import ChaosKitError, ExitCode, StoreError
 from chaoskit.safety import hunt
-from chaoskit.safety.active import ActiveRun, pid_namespace, register
+from chaoskit.safety.active import ActiveRun, pid_namespace, register, unregister
+from chaoskit.safety.ledger import Ledger
 from chaoskit.safety.service import Service
 from chaoskit.safety.wire import Config, encode, pack_error
 
@@ -29,7 +30,8 @@ _log = logging.getLogger("chaoskit.supervisor")
 def main(arguments: list[str]) -> int:
     """Supervise the run that the configuration (JSON) in `arguments[0]` describes."""
     config = Config.model_validate_json(arguments[0])
-    os.set_inheritable(config.fd, False)  # a node that held it would keep the engine from seeing us die
+    for fd in (config.fd, config.pulse):
+        os.set_inheritable(fd, False)  # a node that held it would keep the engine from seeing us die
     logging.raiseExceptions = False  # a full disk must not get between a fault and its healing
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     try:
@@ -46,7 +48,7 @@ def main(arguments: list[str]) -> int:
         if config.pid_namespace:
             linux.enter(pids=True)
     except (ChaosKitError, OSError) as error:
-        os.write(config.fd, encode({"event": "failed", "error": pack_error(error)}))
+        _refuse(config, error)
         return ExitCode.ENVIRONMENT
     if not config.pid_namespace:
         linux.subreaper()
@@ -78,8 +80,8 @@ def _fork(config: Config, entry: ActiveRun) -> int:
             _log.exception("the supervisor failed")
         finally:
             os._exit(code)
-    os.close(config.fd)
-    os.close(reading)
+    for fd in (config.fd, config.pulse, reading):
+        os.close(fd)
     watched = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD}
     signal.pthread_sigmask(signal.SIG_BLOCK, watched)
     while True:
@@ -101,7 +103,27 @@ def _serve(config: Config, entry: ActiveRun, *, private: bool) -> int:
 
 
 async def _run(config: Config, entry: ActiveRun, private: bool) -> int:
-    return await Service(config, entry, private).serve()
+    try:
+        ledger = Ledger(Path(config.run))
+    except StoreError as error:
+        _refuse(config, error)
+        unregister(entry)
+        return ExitCode.ENVIRONMENT
+    pid, start_ticks = entry.supervisor
+    ledger.note(
+        "header",
+        sync=True,
+        run=entry.run,
+        boot_id=entry.boot_id,
+        pid_namespace=private,
+        supervisor={"pid": pid, "start_ticks": start_ticks},
+    )
+    return await Service(config, entry, private, ledger).serve()
+
+
+def _refuse(config: Config, error: BaseException) -> None:
+    """Tell the engine why nothing was started."""
+    os.write(config.fd, encode({"event": "failed", "error": pack_error(error)}))
 
 
 if __name__ == "__main__":

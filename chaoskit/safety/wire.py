@@ -19,12 +19,14 @@ class Config(Frozen):
     """What the engine tells the supervisor on its command line.
 
     Attributes:
-        fd: the supervisor's end of the socket pair. run: the run directory. runtime: name of the driver.
-        deadline_ns: monotonic instant at which the run must be over. silence_s: a heartbeat missing for longer means
-            that the engine is dead or hangs. engine: pid and start time.
+        fd: the supervisor's end of the socket pair. pulse: the reading end of the pipe that the engine's pulse thread
+            writes to. run: the run directory. runtime: name of the driver.
+        deadline_ns: monotonic instant at which the run must be over. silence_s: neither pulse nor request for longer
+            means that the engine is dead or hangs. engine: pid and start time.
     """
 
     fd: int
+    pulse: int
     run: str
     runtime: str
     deadline_ns: int

@@ -77,7 +77,8 @@ class Evidence(Frozen):
     """What a canary must see on one link (or node) for an injection to count.
 
     kind: latency (added `expected` seconds round trip), refused (connect refused), silent (no answer within
-    `expected` seconds), reset (connection reset on use), down / frozen (node: no process running).
+    `expected` seconds), reset (connection reset on use), timeout (no answer, closed after `expected` seconds),
+    down / frozen / restarted (node: no process, none running, none of the former ones).
     """
 
     kind: str

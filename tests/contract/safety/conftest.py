@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -224,7 +225,11 @@ def _starter(request: pytest.FixtureRequest, engines: Callable[..., Engine]) -> 
         engine = engines(prefix, pid_namespace=namespace, **options)
         engine.ready = engine.wait_for(event="ready")
         assert engine.ready["private"] is (namespace == "auto")
-        assert len(engine.marked()) >= 9  # supervisor, and db, api, proxy, worker with a hidden child each
+        # supervisor, and db, api, proxy and worker with a hidden child each
+        end = time.monotonic() + 60.0
+        while len(engine.marked()) < 9:
+            assert time.monotonic() < end, "a hidden child is missing"
+            time.sleep(0.02)
         return engine, bool(engine.ready["private"])
 
     return start

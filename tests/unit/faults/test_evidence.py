@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import socket
 import struct
 import time
@@ -210,10 +211,28 @@ def test_plain_tcp_is_honest_about_what_it_cannot_show() -> None:
     assert not found.seen and "declare the link's protocol" in found.text
 
 
-def test_change_against_a_case_worked_by_hand() -> None:
-    # means 2 and 5, variances 1 and 1, n = 3 each: se = sqrt(2/3), df taken as 2
+def test_change_against_cases_worked_by_hand() -> None:
+    # Fewer than five values: nothing is trimmed. Means 2 and 5, variances 1 and 1, error sqrt(2/3), 2 degrees.
     difference, half, least = change([1, 2, 3], [4, 5, 6])
     assert difference == pytest.approx(3.0)
     assert half == pytest.approx(4.303 * (2 / 3) ** 0.5)
     assert least == pytest.approx(3.0 - 2.920 * (2 / 3) ** 0.5)
+    # Five: one off either end. 2 3 4 is kept, Winsorized 2 2 3 4 4 (variance 1), squared error 4 * 1 / (3 * 2).
+    difference, half, _ = change([1, 2, 3, 4, 1000], [12, 12, 13, 14, 14])
+    assert difference == pytest.approx(10.0)
+    assert half == pytest.approx(4.303 * (2 * 4 / 6) ** 0.5)
     assert change([0.0] * 50, [1.0] * 50) == (1.0, 0.0, 1.0)
+
+
+def test_noise_is_seldom_taken_for_latency_and_latency_seldom_missed() -> None:
+    draw = random.Random(7)
+
+    def sample(more: float) -> list[float]:
+        # some milliseconds, and now and then a connect that had to be repeated
+        return [draw.expovariate(200) + more + (1.0 if draw.random() < 0.05 else 0.0) for _ in range(7)]
+
+    def seen(more: float) -> int:
+        return sum(change(sample(0.0), sample(more))[2] >= 0.1 for _ in range(1000))
+
+    assert seen(0.0) < 10
+    assert seen(0.2) > 900
