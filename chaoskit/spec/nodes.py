@@ -7,6 +7,7 @@ more than the stated bounds, and duplicate keys are all found instead of the fir
 from __future__ import annotations
 
 import re
+import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,9 +18,11 @@ from chaoskit.spec.substitute import substitute
 
 __all__ = ["MAX_BYTES", "MAX_DEPTH", "MAX_VALUES", "Node", "Place", "emit", "parse_file", "parse_text"]
 
-MAX_BYTES = 1024 * 1024
+MAX_BYTES = 256 * 1024
 MAX_DEPTH = 40
 MAX_VALUES = 20_000
+
+_LONGEST = 400  # characters of a message
 
 Scalar = str | int | float | bool | None
 _INT = re.compile(r"[-+]?[0-9]+")
@@ -39,8 +42,9 @@ class Place:
     column: int = 0
 
     def problem(self, what: str, why: str = "", hint: str = "") -> Problem:
-        """A mistake at this place."""
-        return Problem(self.file, self.line, self.column, what, why, hint)
+        """A mistake at this place. What is quoted from the file is cut to a length that can be read."""
+        texts = (text if len(text) <= _LONGEST else text[:_LONGEST] + "…" for text in (what, why, hint))
+        return Problem(self.file, self.line, self.column, *texts)
 
 
 @dataclass(eq=False)
@@ -122,6 +126,9 @@ def parse_file(
         environ: for `${VAR}`. keep: variables that begin with this stay as they are.
     """
     try:
+        if not stat.S_ISREG(path.stat().st_mode) and not path.is_dir():  # to open a pipe would wait for its writer
+            problems.append(Problem(name, 0, 0, "is not a regular file"))
+            return None, ""
         with open(path, "rb") as file:
             raw = file.read(MAX_BYTES + 1)
     except OSError as error:

@@ -77,6 +77,8 @@ def _check_file(file: Path, factory: str, node: Node, shown: Callable[[Path], st
     """It is there, it is Python, and it has the factory. It is not run."""
     place = (node.get("file") or node.get("workload") or node).place
     try:
+        if file.exists() and not file.is_file():
+            raise ValueError("it is not a regular file")
         if file.stat().st_size > _MAX_BYTES:
             raise ValueError("it is larger than 1 MiB")
         tree = ast.parse(file.read_bytes(), filename=str(file))

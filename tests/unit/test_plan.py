@@ -279,3 +279,20 @@ def test_how_it_reads(files: Path) -> None:
         assert piece in text, text
     calm = describe(plan(files, "timeline=[]", "claims=[{id: a, that: yield >= 1%}]"))
     assert "none: nothing is hurt" in calm
+
+
+def test_the_examples_of_the_documentation_are_right(tmp_path: Path) -> None:
+    docs = Path(__file__).resolve().parents[2] / "docs"
+    texts = [
+        (docs / name).read_text().split("```yaml\n", 1)[1].split("```", 1)[0]
+        for name in ("experiments.md", "targets.md")
+    ]
+    shop, folder = tmp_path / "targets" / "url-shortener", tmp_path / "experiments" / "url-shortener"
+    for place in (shop, folder):
+        place.mkdir(parents=True)
+    (folder / "database-slow.yaml").write_text(texts[0])
+    (shop / "compose.yaml").write_text(texts[1])
+    (shop / "requirements.txt").write_text("")
+    (shop / "workload.py").write_text("workload = print\n")
+    loaded, target = load_both(folder / "database-slow.yaml", environ={})
+    assert "slow-db" in describe(make_plan(loaded, target, abilities=ABLE))

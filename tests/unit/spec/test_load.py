@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import string
 import time
@@ -243,10 +244,10 @@ def test_an_override_through_an_alias_changes_one_place_only(read: Any, good: st
         (b"\x89PNG\r\n\x1a\n\x00", "exp.yaml:1:1: byte 0x89 is not UTF-8 text"),
         (b"a: 1\nb: caf\xe9\n", "exp.yaml:2:7: byte 0xe9"),
         (b"a: \x00", "exp.yaml:1:4: character U+0000"),
-        (b"x" * (1024 * 1024 + 1), "is larger than 1024 KiB"),
+        (b"x" * (256 * 1024 + 1), "is larger than 256 KiB"),
         (b"[" * 100_000, "nested deeper than 40 levels"),
         (b"{a: " * 1000, "nested deeper than 40 levels"),
-        (b"\n".join(b" " * i + b"a:" for i in range(1000)), "nested deeper than 40 levels"),
+        (b"\n".join(b" " * i + b"a:" for i in range(300)), "nested deeper than 40 levels"),
         (b"a: &x [*x]\n", "*x contains itself"),
         (b"a: [" + b"1," * 30_000 + b"]", "more than 20,000 values"),
         (b"\xff\xfea\x00", "byte 0xff"),
@@ -266,6 +267,17 @@ def test_aliases_that_explode_cost_nothing(read: Any) -> None:
     assert loaded is None
     assert "aliases make more than 20,000 values" in str(problems[0])
     assert time.process_time() - started < 5
+
+
+def test_messages_quote_no_more_than_can_be_read(read: Any) -> None:
+    for content in (b"name: " + b"a" * 20_000, b"!" * 3000, b"k" * 900 + b": 1", b"duration: " + b"9m" * 5000):
+        assert all(len(str(problem)) < 1000 for problem in read(content)[1])
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.yaml")
+    with pytest.raises(SpecError, match="is not a regular file"):
+        load_experiment(tmp_path / "pipe.yaml", environ={})
 
 
 def test_a_missing_file_and_a_folder(tmp_path: Path) -> None:
