@@ -211,8 +211,11 @@ def _plain(value: float) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def pattern() -> str:
-    """A regular expression (ECMA dialect) for editors: what `parse` accepts, ranges of values aside."""
+def pattern(sustained: bool = True) -> str:
+    """A regular expression (ECMA dialect) for editors: what `parse` accepts, ranges of values aside.
+
+    Without `sustained` there is no `for`.
+    """
     number = r"[0-9]+(\.[0-9]+)?"
     duration = rf"({number}\s*(ns|us|µs|ms|s|min|m|h))+"
     values = {"share": rf"{number}\s*%?", "seconds": duration, "per-second": rf"{number}\s*/\s*(s|m|min|h)"}
@@ -220,4 +223,5 @@ def pattern() -> str:
     for unit, value in values.items():
         names = "|".join(re.escape(name).replace(r"\ ", r"\s+") for name, own in QUANTITIES.items() if own == unit)
         by_unit.append(rf"({names})(\s+of\s+{_NAME})?(\s+at\s+{_NAME})?\s*(>=|<=|==|>|<)\s*({value}|0)")
-    return rf"^\s*({'|'.join(by_unit)})(\s+for\s+{duration})?\s*$"
+    tail = rf"(\s+for\s+{duration})?" if sustained else ""
+    return rf"^\s*({'|'.join(by_unit)}){tail}\s*$"

@@ -39,9 +39,13 @@ SELECTOR = Text("a selector", example="api -> db", longest=1000)
 
 @dataclass(frozen=True)
 class ConditionShape:
-    """QUANTITY [of CLASS] [at SIDE] COMPARISON VALUE [for DURATION]; `live` = judged while the run goes on."""
+    """QUANTITY [of CLASS] [at SIDE] COMPARISON VALUE [for DURATION].
+
+    `live` = judged while the run goes on; `sustained` = `for` is allowed.
+    """
 
     live: bool
+    sustained: bool = True
 
     def read(self, node: Node, label: str, problems: list[Problem]) -> Any:
         """The condition."""
@@ -57,16 +61,19 @@ class ConditionShape:
             why = f"{found.quantity} is known only when the run is over"
             problems.append(node.place.problem(f"{label}: {text!r} cannot be judged live", why, "make it a claim"))
             return BAD
-        if not self.live and found.sustain is not None:
-            where = node.at(text.rindex("for"))
-            why = "the claim's window says how long"
-            problems.append(where.problem(f"{label}: 'for' belongs to abort and steady_state", why, "remove it"))
+        if found.sustain is not None and not self.sustained:
+            why = "the steady state is judged over the whole baseline"
+            problems.append(node.at(text.rindex("for")).problem(f"{label}: there is no 'for' here", why, "remove it"))
             return BAD
         return found
 
     def schema(self) -> dict[str, Any]:
         """A string that matches the grammar."""
-        return {"type": "string", "pattern": pattern(), "examples": ["yield of resolve >= 99%", "p99 <= 300ms"]}
+        return {
+            "type": "string",
+            "pattern": pattern(self.sustained),
+            "examples": ["yield of resolve >= 99%", "p99 <= 300ms"],
+        }
 
 
 class WeightShape:
@@ -274,7 +281,8 @@ _TRAFFIC = Map(
         "workers": Key(Whole(1, 64), "Processes that send. Default: 1."),
     }
 )
-_LIVE = ListOf(ConditionShape(live=True), lone=True)
+_STEADY = ListOf(ConditionShape(live=True, sustained=False), lone=True)
+_ABORT = ListOf(ConditionShape(live=True), lone=True)
 _VERDICT = Choice(get_args(Verdict), "a verdict")
 _ENV = Named(Named(Raw(), "variables", matching=r"[A-Za-z_][A-Za-z0-9_]*"), "services")
 
@@ -297,8 +305,8 @@ EXPERIMENT = Map(
             "The design decisions to compare. Default: one, called default, that changes nothing.",
         ),
         "traffic": Key(_TRAFFIC, "Who uses the system."),
-        "steady_state": Key(_LIVE, 'Must hold before any fault. Default: ["yield >= 99%"].'),
-        "abort": Key(_LIVE, "Ends a cell early: heal, verdict inconclusive. Default: none."),
+        "steady_state": Key(_STEADY, 'Must hold before any fault. Default: ["yield >= 99%"].'),
+        "abort": Key(_ABORT, "Ends a cell early: heal, verdict inconclusive. Default: none."),
         "timeline": Key(ListOf(ENTRY, partial=True), "The faults. Default: none."),
         "claims": Key(ListOf(CLAIM, least=1, partial=True), "What shall hold.", required=True),
         "expect": Key(

@@ -128,7 +128,7 @@ def test_the_resolved_text_is_the_same_experiment(read: Any, good: str, tmp_path
         ("during: slow-db", "during: slowdb", "14:61", "did you mean 'slow-db'?"),
         ("during: slow-db", "durng: slow-db", "14:53", "did you mean 'during'?"),
         ("during: slow-db", "during: slow-db, after: slow-db", "14:70", "two windows, during and after"),
-        ("99%\", during", "99% for 5s\", during", "14:51", "'for' belongs to abort"),
+        ('"p99 <= 100ms"', '"p99 <= 100ms for 5s"', "9:48", "there is no 'for' here"),
         (", after: slow-db", "", "15:5", "recovery needs a fault"),
         (", after: slow-db", ", during: slow-db", "15:44", "use after"),
         ("invariant: immutable", "invariant: imutable", "16:41", "did you mean 'immutable'?"),

@@ -66,6 +66,7 @@ def test_shipped_experiments_are_valid(validator: Draft7Validator, path: Path) -
          "id: slow-db, fault: restart, on: db"),
         ("expect:", "trials: 3\nseed: 0\nfresh: trial\nduration: 30s\nwarm_up: 0\nsettle: 0\nexpect:"),
         (", during: slow-db", ", before: slow-db"),
+        ('99%", during', '99% for 3s", during'),
     ],
 )  # fmt: skip
 def test_both_accept(validator: Draft7Validator, read: Any, good: str, old: str, new: str) -> None:
@@ -95,6 +96,7 @@ def test_both_accept(validator: Draft7Validator, read: Any, good: str, old: str,
         ("timeout: 2s", "timeout: 2s, workers: '3'"),
         ('"p99 <= 100ms"', '"p99 <= 100"'),
         ('"p99 <= 100ms"', '"p98 <= 100ms"'),
+        ('"p99 <= 100ms"', '"p99 <= 100ms for 5s"'),
         ("at: 5s", "at: 5"),
         ("at: 5s, ", ""),
         ("for: 8s, ", ""),
