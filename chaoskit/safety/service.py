@@ -142,7 +142,8 @@ class Service:
                 raise Interrupted(f"the run is being ended: {self._why}")
             self._tell({"id": number, "ok": await operation(request)})
         except asyncio.CancelledError:
-            self._tell({"id": number, "error": pack_error(Interrupted(f"the run is being ended: {self._why}"))})
+            reason = f"the run is being ended: {self._why}" if self._over.is_set() else "the stack was taken down"
+            self._tell({"id": number, "error": pack_error(Interrupted(f"{request.get('op')} was cut short: {reason}"))})
             raise
         except (ValidationError, KeyError, TypeError) as error:
             self._tell({"id": number, "error": pack_error(InternalError(f"bad request {request.get('op')}: {error}"))})
@@ -177,6 +178,8 @@ class Service:
         return {}
 
     async def _down(self, request: Request) -> dict[str, Any]:
+        # A start that goes on would start nodes behind the back of what stops them.
+        await self._cut_short()
         problem = await self._stage.down()
         if problem is not None:
             raise problem
@@ -250,7 +253,8 @@ class Service:
             await self._stage.end_all()
         except ChaosKitError as error:
             _log.warning("stopping: %s", error.message)
-        self._tell({"event": "stopped"})
+        finally:
+            self._tell({"event": "stopped"})
 
     def _collect(self) -> None:
         """Collect orphans that ended. Whoever started a child itself collects it at once, so only those that were there
@@ -275,11 +279,7 @@ class Service:
 
     async def _close_down(self) -> list[int]:
         """Heal, stop everything, say so in the ledger; pids of what would not die. Goes on past every error."""
-        tasks = {task for task in self._tasks if not task.done()}
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks, timeout=_CANCEL)
+        await self._cut_short()
         problem = await self._stage.down()
         if self._private:
             # PID 1 of a namespace: a signal to -1 reaches everything in it, and when this process ends the kernel ends
@@ -310,6 +310,14 @@ class Service:
             pass
         self._writer.close()
         return left
+
+    async def _cut_short(self) -> None:
+        """Cancel everything under way but the task that asks for it."""
+        tasks = {task for task in self._tasks if task is not asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=_CANCEL)
 
     # Small things
 

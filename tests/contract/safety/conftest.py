@@ -44,6 +44,7 @@ class Engine:
     def __init__(self, root: Path, prefix: tuple[str, ...], **options: Any) -> None:
         self.root, self.prefix = root, prefix
         self.links = root / "links"
+        self.slow_start = options.pop("slow_start", 0.0)
         self.run = options.pop("run", None) or f"run-{os.urandom(4).hex()}"
         self.folder = root / "runs" / self.run
         for folder in (root / "state", self.links, self.folder):
@@ -99,6 +100,7 @@ class Engine:
             "PYTHONPATH": ":".join(path),
             "CHAOSKIT_STATE": str(self.root / "state"),
             "LINKS": str(self.links),
+            "SLOW_START": str(self.slow_start),
             "PYTHONDONTWRITEBYTECODE": "1",
         }
         variables = [f"{name}={value}" for name, value in surroundings.items()]

@@ -188,3 +188,40 @@ def test_abandoned_run_ends_by_itself(started_twice: Started) -> None:
     assert engine.process.wait(60) == 0
     until(lambda: not engine.marked() and not engine.active(), "the supervisor healed and ended alone")
     assert engine.bent() == []
+
+
+def test_a_busy_engine_is_not_a_dead_one(started_twice: Started) -> None:
+    engine, _ = started_twice(silence_s=2.0)
+    engine.ask("hang 5")
+    assert len(engine.bent()) == 2
+    assert engine.ask("end")["answer"] > 0
+
+
+def test_requests_that_make_no_sense_end_the_run_cleanly(started_twice: Started) -> None:
+    engine, _ = started_twice()
+    engine.ask("garbage")
+    assert engine.wait_for(event="dead")
+    until(lambda: not engine.marked() and not engine.active(), "healed and ended")
+    assert engine.bent() == []
+
+
+def test_down_in_the_middle_of_a_start_leaves_nothing_running(started_twice: Started) -> None:
+    engine, private = started_twice(slow_start=0.5)
+    engine.ask("down")
+    supervisors = 2 if private else 1
+    until(lambda: len([pid for pid in engine.marked() if not hidden(pid)]) == supervisors, "the stack is down")
+    assert engine.ask("restart-the-stack 0.7") == {"answer": "cut short", "type": "Interrupted"}
+    time.sleep(1.5)  # a start that went on would have reached the second node by now
+    assert len([pid for pid in engine.marked() if not hidden(pid)]) == supervisors
+    assert engine.ask("pids db")["answer"] == []
+    engine.ask("bye")
+    assert engine.wait_for(event="over")
+    assert engine.marked() == []
+
+
+def hidden(pid: int) -> bool:
+    """The children that this driver's nodes hide in sessions of their own, which only the end of the run finds."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"sleep")
+    except OSError:
+        return True

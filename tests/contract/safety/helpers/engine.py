@@ -20,6 +20,7 @@ from chaoskit.stack.effects import Effect
 from chaoskit.stack.launch import StackSpec
 from chaoskit.store import RunDir
 
+STACK: list[StackSpec] = []
 EFFECTS: TypeAdapter[list[Effect]] = TypeAdapter(list[Effect])
 
 
@@ -33,6 +34,7 @@ async def main(options: dict[str, Any]) -> None:
     run.path.mkdir(parents=True, exist_ok=True)
     effects = EFFECTS.validate_python(options["effects"])
     stack = StackSpec.model_validate(options["stack"])
+    STACK.append(stack)
     worker = stack.client.model_copy(update={"name": "worker", "log": stack.nodes[0].log + ".worker"})
     reader = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
@@ -84,6 +86,16 @@ async def obey(supervisor: Supervisor, line: list[str], effects: list[Effect]) -
             await supervisor.stop(line[1])
         elif line[0] == "down":
             await supervisor.down()
+        elif line[0] == "garbage":
+            supervisor._writer.write(b"\x00\xff what is this\n")  # type: ignore[union-attr]
+        elif line[0] == "restart-the-stack":
+            starting = asyncio.create_task(supervisor.up(STACK[0]))
+            await asyncio.sleep(float(line[1]))
+            await supervisor.down()
+            try:
+                await starting
+            except ChaosKitError as error:
+                return {"answer": "cut short", "type": type(error).__name__}
         elif line[0] == "hang":
             time.sleep(float(line[1]))
         elif line[0] == "abandon":

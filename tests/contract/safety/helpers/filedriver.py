@@ -33,6 +33,7 @@ class FileDriver:
         self._exited = exited
         self._names = [proxy.name for proxy in stack.proxies]
         for launch in (stack.proxy_process, *stack.nodes):
+            await asyncio.sleep(float(os.environ.get("SLOW_START", "0")))
             await self._launch(launch)
         return {node.name: 0.1 for node in stack.nodes}
 
