@@ -287,6 +287,8 @@ class _Checks:
         if len(self.found.problems) > before:
             return None
         ends = links.values() if links else (link for link in topology.links if link.destination in nodes)
+        if any(entry.get(name) and name not in injection.parameters for name in fault.Parameters.model_fields):
+            return None  # written, but not to be read: that has been said
         try:
             seed = derive_seed(self._experiment.seed, "fault", injection.id)
             compiled = fault.compile(injection.id, injection.parameters, tuple(ends), tuple(nodes), seed)

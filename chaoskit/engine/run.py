@@ -12,7 +12,6 @@ import asyncio
 import time
 from collections.abc import Coroutine, Sequence
 from itertools import groupby
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from chaoskit import registry
@@ -176,7 +175,4 @@ def _write_down(plan: Plan, folder: RunDir) -> None:
     write_atomic(folder.file("plan.json"), plan.model_dump_json(indent=1) + "\n")
     write_atomic(folder.file("experiment.json"), experiment.model_dump_json(indent=1) + "\n")
     folder.write_json("environment.json", describe(plan))
-    try:
-        write_atomic(folder.file("experiment.yaml"), Path(experiment.file).read_bytes())
-    except OSError as error:
-        raise StoreError(f"cannot read {experiment.file} again: {error}") from error
+    write_atomic(folder.file("experiment.yaml"), plan.source)

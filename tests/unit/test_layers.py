@@ -30,7 +30,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("engine",),
     ("analysis",),
     ("report",),
-    ("api",),
+    ("api", "stored"),
     ("cli", "__main__"),
 )
 HEAVY = {"pandas", "plotly", "docker", "kubernetes", "pyarrow", "httpx", "pydantic", "rich", "jinja2", "typer", "numpy"}
