@@ -120,6 +120,16 @@ def test_latency_is_measured_and_seen_to_go() -> None:
     asyncio.run(main())
 
 
+def test_much_less_latency_than_was_asked_is_not_seen() -> None:
+    async def main() -> Observation:
+        async with watching(evidence("latency", 5.0)) as (server, witness):
+            server.delay = 0.4
+            return await seen(witness, 0.0)
+
+    found = asyncio.run(main())
+    assert not found.seen and "asked 5000 ms, saw" in found.text
+
+
 @pytest.mark.parametrize("kind", ["latency", "refused", "silent", "reset", "timeout"])
 def test_a_fault_that_does_not_bite_is_not_seen(kind: str) -> None:
     async def main() -> Observation:

@@ -170,7 +170,8 @@ def test_a_killed_node_refuses_and_its_links_open_only_when_it_runs(controls: An
 
     async def run(name: str) -> None:
         for _ in range(5):
-            await asyncio.sleep(0)
+            for _ in range(10):
+                await asyncio.sleep(0)
             seen.append(controls.links[LINKS[0]].enabled)
         controls.nodes[name] = "running"
 
@@ -184,6 +185,8 @@ def test_a_killed_node_refuses_and_its_links_open_only_when_it_runs(controls: An
         ending = asyncio.create_task(subject.end(["k/1"]))
         await asyncio.sleep(0)
         await subject.begin([cut("c/1", LINKS[1])])  # is not held up by the start of the node
+        await subject.begin([slow("s/1", LINKS[0])])  # while it starts, the link goes on refusing
+        assert not controls.links[LINKS[0]].enabled and len(controls.links[LINKS[0]].toxics) == 2
         await ending
         assert seen == [False] * 5
         assert controls.links[LINKS[0]].enabled
@@ -206,6 +209,20 @@ def test_failed_injection_is_rolled_back_and_the_first_error_reported(controls: 
         assert controls.links[LINKS[0]] == CLEAN and controls.links[LINKS[2]] == CLEAN
         assert controls.links[LINKS[1]].toxics  # others are left alone
         assert [effect.id for effect in subject.active] == ["keep/1"]
+
+    asyncio.run(main())
+
+
+def test_failure_beside_an_effect_that_was_active_leaves_it_active(controls: Any) -> None:
+    async def main() -> None:
+        subject = executor(controls)
+        await subject.begin([cut("old/1", LINKS[0])])
+        failures = [True]
+        controls.fail = lambda name: name == LINKS[1] and bool(failures) and failures.pop()
+        with pytest.raises(LinkError):
+            await subject.begin([cut("old/1", LINKS[0]), cut("new/1", LINKS[1])])
+        assert [effect.id for effect in subject.active] == ["old/1"]
+        assert not controls.links[LINKS[0]].enabled
 
     asyncio.run(main())
 

@@ -39,7 +39,7 @@ def test_foreign_errors_are_our_bug() -> None:
 
 @pytest.mark.parametrize("line", [b"", b"[]\n", b'"x"\n', b"\xff\n", b"{\n"])
 def test_what_is_no_message_is_refused(line: bytes) -> None:
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"."):
         decode(line)
 
 
