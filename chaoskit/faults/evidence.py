@@ -153,7 +153,7 @@ class Witness:
         if len(base) < 2 or len(samples) < 2:
             return _said(item, False, f"{asked}, no comparison: {_counted(results)}", samples)
         mean, half, least = change(base, samples)
-        text = f"{asked}, saw {_ms(mean)} ± {_ms(half)} ms"
+        text = f"{asked}, saw {_ms(mean)} ± {_ms(half, like=mean)} ms"
         if lost := [r for r in results if r.kind != "answered"]:
             text += f" ({_counted(lost)})"
         return _said(item, least >= item.expected / 2, text, samples)
@@ -291,6 +291,10 @@ def _identity(process: Mapping[str, object]) -> tuple[object, object]:
     return process.get("outer"), process.get("pid")
 
 
-def _ms(seconds: float) -> str:
+def _ms(seconds: float, like: float | None = None) -> str:
+    """Milliseconds in text, whole from 10 on. An uncertainty has the places of the value it belongs to, rounded up."""
+    if like is not None:
+        places = 1 if abs(like) >= 0.01 else 10
+        return f"{math.ceil(seconds * 1e3 * places) / places:g}"
     value = seconds * 1e3
     return f"{value:.0f}" if abs(value) >= 10 else f"{value:.1f}".removesuffix(".0")
