@@ -208,7 +208,7 @@ class Shortener:
             self.process.wait()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def servers() -> Iterator[tuple[Postgres, Valkey]]:
     # Not pytest's folder: that is for its user alone, and PostgreSQL may have to be another one.
     with ExitStack() as undo:
