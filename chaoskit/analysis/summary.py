@@ -51,9 +51,7 @@ def headline(claims: Sequence[ClaimSummary], operations: int) -> str:
     of = {verdict: [claim for claim in claims if claim.verdict == verdict] for verdict in _RANK}
     if refuted := of["refuted"]:
         first = refuted[0]
-        rest = f"; {len(refuted)} of {total} claims were" if len(refuted) > 1 else ""
-        start = f"{first.variant}: {first.claim} was refuted"
-        return f"{start} ({_briefly(first)}){rest}."
+        return f"{len(refuted)} of {many(total, 'claim')} refuted. {first.variant}: {_briefly(first)}."
     if doubted := of["inconclusive"]:
         first = doubted[0]
         reasons = next((finding.reasons for finding in first.findings if finding.reasons), ("no reason was recorded",))
@@ -66,10 +64,12 @@ def headline(claims: Sequence[ClaimSummary], operations: int) -> str:
 
 
 def _briefly(summary: ClaimSummary) -> str:
+    """ "461 ms over 330 operations during slow-db, where p99 <= 300 ms was claimed"."""
     worst = min(summary.findings, key=lambda finding: _RANK[finding.verdict])
     if worst.limit is None:
-        return worst.observed
-    return f"{worst.observed}; claimed was {worst.expected}"
+        return f"{summary.claim}: {worst.observed}"
+    window = f" {worst.window.name}" if worst.window is not None else ""
+    return f"{worst.observed}{window}, where {worst.expected} was claimed"
 
 
 def _summary(plan: Plan, variant: str, claim: Claim, pairs: Sequence[tuple[CellAnalysis, Finding]]) -> ClaimSummary:

@@ -19,7 +19,6 @@ from chaoskit.history.frame import History
 from chaoskit.history.operation import NONE, Outcome
 from chaoskit.history.windows import Disturbance
 from chaoskit.spec.model import Verdict
-from chaoskit.units import format_share
 
 __all__ = ["CheckContext", "Judgement", "check_form", "nobody", "unrefuted"]
 
@@ -98,13 +97,10 @@ def unrefuted(
             *reasons,
             f"only {many(exposed, *what)}: at least {MINIMUM_OPERATIONS} are needed to say anything",
         )
-    observed = f"{clean} in {many(exposed, *what)}"
-    if exposed >= MINIMUM_OPERATIONS:
-        observed += f" (so at most {format_share(3 / exposed)} of such operations, if they were independent)"
     return Judgement(
         verdict="inconclusive" if reasons else "held",
         expected=expected,
-        observed=observed,
+        observed=f"{clean} in {many(exposed, *what)}",
         operations=operations,
         exposed=exposed,
         notes=notes,

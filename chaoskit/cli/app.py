@@ -52,7 +52,7 @@ Inter = Annotated[
 ]
 RunArgument = Annotated[
     Path | None,
-    typer.Argument(metavar="[RUN]", help="Run directory, or its id; the newest one if left out.", show_default=False),
+    typer.Argument(metavar="RUN", help="Run directory, or its id; the newest one if left out.", show_default=False),
 ]
 
 
@@ -74,7 +74,7 @@ def _main(
     pass
 
 
-@app.command()
+@app.command(short_help="find every mistake in experiment files, start nothing")
 def validate(
     files: Annotated[list[Path], typer.Argument(metavar="EXPERIMENT...", help="Experiment files (YAML).")],
     overrides: Set = None,
@@ -109,7 +109,7 @@ def validate(
     return worst(codes)
 
 
-@app.command()
+@app.command(short_help="print what a run will do, start nothing")
 def plan(
     file: File,
     overrides: Set = None,
@@ -127,7 +127,7 @@ def plan(
     return ExitCode.OK
 
 
-@app.command()
+@app.command(short_help="run experiments: verdict, evidence, report")
 def run(
     files: Annotated[
         list[Path], typer.Argument(metavar="EXPERIMENT...", help="Experiment files (YAML), run one after the other.")
@@ -183,11 +183,11 @@ def run(
     return worst(codes)
 
 
-@app.command()
+@app.command(short_help="stop a run that goes on in another terminal")
 def stop(
     run: Annotated[
         str | None,
-        typer.Argument(metavar="[RUN]", help="Run id; the only running one if left out.", show_default=False),
+        typer.Argument(metavar="RUN", help="Run id; the only running one if left out.", show_default=False),
     ] = None,
 ) -> int:
     """Stop a run that is going on in another terminal: heal, stop the stack, report what was measured."""
@@ -199,7 +199,7 @@ def stop(
     return ExitCode.OK
 
 
-@app.command()
+@app.command(short_help="clean up what a killed run left behind")
 def recover(json: Json = False) -> int:
     """Clean up what a killed run left behind: faults, processes, leases, files. Safe to call at any time, and twice."""
     from chaoskit import api
@@ -214,7 +214,7 @@ def recover(json: Json = False) -> int:
     return done.exit_code
 
 
-@app.command(name="analyse")
+@app.command(name="analyse", short_help="judge a stored run again")
 def analyse(run: RunArgument = None, runs: Runs = Path("runs"), json: Json = False) -> int:
     """Judge a stored run again, with no target: also one whose engine was killed. Writes analysis.json."""
     from chaoskit import api
@@ -229,7 +229,7 @@ def analyse(run: RunArgument = None, runs: Runs = Path("runs"), json: Json = Fal
 app.command(name="analyze", hidden=True)(analyse)
 
 
-@app.command()
+@app.command(short_help="write the report of a stored run again")
 def report(
     run: RunArgument = None,
     runs: Runs = Path("runs"),
@@ -249,7 +249,7 @@ def report(
     return ExitCode.OK
 
 
-@app.command(name="runs")
+@app.command(name="runs", short_help="list stored runs with their verdicts")
 def list_runs(runs: Runs = Path("runs"), json: Json = False) -> int:
     """List stored runs with their verdicts, newest first."""
     from chaoskit import api
@@ -271,11 +271,9 @@ def list_runs(runs: Runs = Path("runs"), json: Json = False) -> int:
     return ExitCode.OK
 
 
-@app.command(name="list")
+@app.command(name="list", short_help="list experiments with the question each answers")
 def list_shipped(
-    folder: Annotated[
-        Path, typer.Argument(metavar="[DIR]", help="Where to look for experiments and targets.")
-    ] = Path(),
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to look for experiments and targets.")] = Path(),
     json: Json = False,
 ) -> int:
     """List the experiments and targets below a folder, each with the question it answers."""
@@ -294,7 +292,7 @@ def list_shipped(
     return ExitCode.OK
 
 
-@app.command()
+@app.command(short_help="print the JSON Schema of experiment files")
 def schema() -> int:
     """Print the JSON Schema (draft-07) of experiment files, for editors and other tools."""
     import json as encoder
@@ -306,7 +304,7 @@ def schema() -> int:
     return ExitCode.OK
 
 
-@app.command()
+@app.command(short_help="say what this machine can do, and the remedy")
 def doctor(json: Json = False) -> int:
     """Say what this machine can do: interposition, namespaces, servers, leftovers - and the remedy where it cannot."""
     from chaoskit import api

@@ -15,7 +15,7 @@ from chaoskit.data import SCHEMA_VERSION
 from chaoskit.errors import ChaosKitError, SpecError
 
 if TYPE_CHECKING:
-    from chaoskit.analysis.model import Analysis
+    from chaoskit.analysis.model import Analysis, ClaimSummary
 
 __all__ = ["MARKS", "complain", "confess", "data", "paint", "say", "table", "verdicts"]
 
@@ -88,16 +88,30 @@ def table(rows: Sequence[Sequence[str]], header: Sequence[str]) -> str:
 
 
 def verdicts(analysis: Analysis, report: Path | None) -> str:
-    """The end of a run: one sentence per claim, the verdict, and where the report is."""
-    lines = [f"{paint(analysis.name, 'bold')}  {analysis.question}", ""]
+    """The end of a run: per claim what was claimed and what was seen, then the verdict and where the report is."""
+    lines = [f"{paint(analysis.name, 'bold')}  {analysis.question}"]
+    variant = None
     for claim in analysis.claims:
+        if claim.variant != variant:
+            variant = claim.variant
+            lines += ["", paint(variant, "bold")]
         mark = paint(f"{MARKS[claim.verdict]} {claim.verdict:<12}", claim.verdict)
-        lines.append(f"  {mark} {claim.variant} · {claim.claim}: {claim.sentence}")
+        lines.append(f"  {mark} {claim.claim}: {_seen(claim)}")
         if claim.expected_verdict is not None and claim.expected_verdict != claim.verdict:
-            lines.append(f"    expected to be {claim.expected_verdict}: came out otherwise")
+            lines.append(paint(f"      `expect:` says {claim.expected_verdict}: came out otherwise", "bold"))
     lines += ["", analysis.headline]
     if analysis.as_expected is not None:
         lines.append("As expected." if analysis.as_expected else "NOT as the experiment's `expect:` says.")
     if report is not None:
         lines.append(f"report: {report}")
     return "\n".join(lines)
+
+
+def _seen(claim: ClaimSummary) -> str:
+    """One sentence short enough for a terminal; the report has the long one."""
+    worst = next((f for f in claim.findings if f.verdict == claim.verdict), claim.findings[0])
+    window = f" {worst.window.name}" if worst.window is not None and worst.limit is not None else ""
+    if claim.verdict == "inconclusive":
+        return f"{claim.expected}{window}? {'; '.join(worst.reasons) or 'no reason was recorded'}"
+    example = f"; for instance {worst.witness.sentence}" if worst.witness is not None else ""
+    return f"{claim.expected}{window}: {claim.observed}{example}"

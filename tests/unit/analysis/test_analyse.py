@@ -59,7 +59,9 @@ def test_a_refuted_claim(bench: Any, new_book: Any, tools: Any) -> None:
     found = stored(bench, tools.load(new_book(), hurt=(6.0, 13.0)).history())
     claim = only(found)
     assert (found.verdict, exit_code(found)) == ("refuted", ExitCode.REFUTED)
-    assert found.headline.startswith("patient: survives was refuted (23.6 % of 199 operations (152 not answered)")
+    assert found.headline.startswith(
+        "1 of 1 claim refuted. patient: 23.6 % of 199 operations (152 not answered) during slow, where"
+    )
     assert "resolve due at 6.000 s: no answer" in claim.sentence
     assert claim.margin.endswith("points below the limit")
 
