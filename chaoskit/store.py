@@ -1,10 +1,10 @@
 """The run directory: its paths, its events, and how files get there whole.
 
     runs/<name>/<utc>-<id>/
-      experiment.yaml  experiment.json  plan.json  environment.json  ledger.jsonl  run.json
-      blocks/<variant>[-<trial>]/   what the stack itself keeps: data/, logs/, hosts files (a block = one stack start)
-      cells/<variant>/<trial>/      events.jsonl  spool/  history.parquet  lag.jsonl
-      analysis.json  report.html  report.md  report.json  junit.xml
+      run.json  experiment.yaml  plan.json  environment.json  ledger.jsonl  supervisor.log
+      blocks/<variant>[-<trial>]/   of one stack start: data/ (gone after it), logs/, lag.jsonl of the proxy
+      cells/<variant>/<trial>/      events.jsonl  spool/  history.parquet  and of each worker: .json .log .counters
+      analysis.json  report.html  report.md  report.json
 
 Everything but the append-only files is written to a temporary name and renamed: a reader never sees half a file.
 """

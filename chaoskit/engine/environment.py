@@ -35,11 +35,16 @@ def describe(plan: Plan) -> dict[str, Any]:
         "user": "root" if os.geteuid() == 0 else "ordinary user",
         "boot_id": linux.boot_id(),
         "packages": {name: found for name in _PACKAGES if (found := _package(name)) is not None},
-        "command": [redact("", word) for word in [Path(sys.argv[0]).name, *sys.argv[1:]]],
+        "command": [redact("", word) for word in [_program(), *sys.argv[1:]]],
         "experiment_sha256": _digest(experiment),
         "compose_sha256": _digest(Path(plan.target.compose_file)),
         "services": services,
     }
+
+
+def _program() -> str:
+    name = Path(sys.argv[0]).name
+    return "chaoskit" if name == "__main__.py" else name
 
 
 def _package(name: str) -> str | None:

@@ -173,6 +173,5 @@ def _write_down(plan: Plan, folder: RunDir) -> None:
         },
     )
     write_atomic(folder.file("plan.json"), plan.model_dump_json(indent=1) + "\n")
-    write_atomic(folder.file("experiment.json"), experiment.model_dump_json(indent=1) + "\n")
     folder.write_json("environment.json", describe(plan))
     write_atomic(folder.file("experiment.yaml"), plan.source)

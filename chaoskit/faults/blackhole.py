@@ -14,12 +14,12 @@ class Blackhole(LinkFault[NoParameters]):
     """Toxic `blackhole`, which only the embedded server has; the real one's `timeout: 0` lets closes through."""
 
     name = "blackhole"
-    summary = "nothing arrives and nothing is closed; connects hang"
+    summary = "nothing arrives and nothing is closed; new connections are silent too"
     Parameters = NoParameters
 
     def describe(self, parameters: NoParameters, where: Where) -> str:
         """What a client sees."""
-        return f"{where.names} fall{where.s} silent: no answer, no close, and new connects hang"
+        return f"{where.names} fall{where.s} silent: no answer, no close, and new connections are silent too"
 
     def state(self, parameters: NoParameters, effect: str) -> LinkState:
         """Silent in both directions."""
