@@ -114,6 +114,8 @@ class Service:
         while True:
             try:
                 line = await reader.readline()
+            except ConnectionError:
+                line = b""
             except (OSError, ValueError) as error:  # ValueError: a line beyond LIMIT
                 self._finish(f"the engine's requests cannot be read: {error}")
                 return

@@ -32,7 +32,7 @@ def stack(request: pytest.FixtureRequest, folder: Path) -> Any:
     if prefix[0] == "setpriv":
         os.chown(folder, 65534, 65534)
     surroundings = ["env", f"CHAOSKIT_STATE={folder}/state", f"XDG_CACHE_HOME={folder}/cache"]
-    return [*surroundings, *prefix, str(SCRIPT), str(folder / "run"), namespace], folder
+    return [*surroundings, *prefix, str(SCRIPT), str(folder / f"run-{folder.name}"), namespace], folder
 
 
 def using(folder: Path) -> list[str]:
