@@ -11,6 +11,7 @@ import os
 import signal
 import threading
 import time
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -181,31 +182,28 @@ def run(
     folder = RunDir.create(Path(runs), experiment.experiment.name)
     control = Control()
     with _signals(control):
-        error = _run_engine(experiment, folder, observers, control)
-        return _conclude(folder, error, control)
+        return _conclude(folder, _run_engine(experiment, folder, observers, control), control)
 
 
-def _run_engine(plan: Plan, folder: RunDir, observers: Sequence[Observer], control: Control) -> ChaosKitError | None:
-    """The engine on a thread of its own; returns its first error. The calling thread only waits (and takes signals)."""
+def _run_engine(plan: Plan, folder: RunDir, observers: Sequence[Observer], control: Control) -> list[ChaosKitError]:
+    """The engine on a thread of its own; returns its errors. The calling thread only waits (and takes signals)."""
     from chaoskit import engine
 
-    found: list[ChaosKitError | None] = []
+    found: list[ChaosKitError] = []
 
     def work() -> None:
         try:
-            found.append(asyncio.run(engine.run(plan, folder, observers=observers, control=control)))
+            found.extend(asyncio.run(engine.run(plan, folder, observers=observers, control=control)))
         except ChaosKitError as error:
             found.append(error)
         except Exception as error:
-            bug = InternalError(f"{type(error).__name__}: {error}", hint=f"report it with {folder.path}")
-            bug.__cause__ = error
-            found.append(bug)
+            found.append(_bug(error, folder))
 
     thread = threading.Thread(target=work, name="chaoskit-engine", daemon=True)
     thread.start()
     while thread.is_alive():
         thread.join(0.1)
-    return found[0] if found else None
+    return found
 
 
 @contextmanager
@@ -227,13 +225,8 @@ def _signals(control: Control) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _conclude(folder: RunDir, error: ChaosKitError | None, control: Control) -> Outcome:
-    """Judge what was measured, write the report, and decide the exit code. A failure here never hides `error`."""
-    codes: list[ExitCode] = []
-    if control.reason is not None:
-        codes.append(ExitCode.TERMINATED if control.reason == "SIGTERM" else ExitCode.INTERRUPTED)
-    if error is not None and not isinstance(error, Interrupted):  # which signal it was, only `control` knows
-        codes.append(error.exit_code)
+def _conclude(folder: RunDir, errors: list[ChaosKitError], control: Control) -> Outcome:
+    """Judge what was measured, write the report, decide the exit code. A failure here never hides an earlier one."""
     found: Analysis | None = None
     path: Path | None = None
     if any(folder.path.glob("cells/*/*/events.jsonl")):
@@ -241,23 +234,39 @@ def _conclude(folder: RunDir, error: ChaosKitError | None, control: Control) -> 
             found = analyse(folder)
             path = next(iter(report(folder, formats=("html", "md", "json"))), None)
         except ChaosKitError as problem:
-            error = error or problem
-            codes.append(problem.exit_code)
+            errors.append(problem)
+        except Exception as error:
+            errors.append(_bug(error, folder))
+    # Which signal it was that interrupted the run, only `control` knows.
+    codes = [error.exit_code for error in errors if not isinstance(error, Interrupted)]
+    if control.reason is not None:
+        codes.append(ExitCode.TERMINATED if control.reason == "SIGTERM" else ExitCode.INTERRUPTED)
     if found is not None:
         codes.append(exit_code(found))
     code = worst(codes)
-    status = "interrupted" if control.reason else "failed" if error else "done"
+    first = errors[0] if errors else None
     with suppress(StoreError):
         record = dict(read_json(folder, "run.json"))
         record |= {
-            "status": status,
+            "status": "interrupted" if control.reason else "failed" if first else "done",
             "ended": _utc(),
             "exit_code": int(code),
             "verdict": found.verdict if found else None,
-            "error": str(error) if error else None,
+            "error": str(first) if first else None,
         }
         folder.write_json("run.json", record)
-    return Outcome(folder, code, found, path, error)
+    return Outcome(folder, code, found, path, first)
+
+
+def _bug(error: Exception, folder: RunDir) -> InternalError:
+    """A foreign exception: ours to mend, and kept whole where the run is."""
+    with suppress(OSError), open(folder.file("bug.txt"), "a") as file:
+        traceback.print_exception(error, file=file)
+    bug = InternalError(
+        f"a bug in chaoskit: {type(error).__name__}: {error}", hint=f"please report it with {folder.file('bug.txt')}"
+    )
+    bug.__cause__ = error
+    return bug
 
 
 def stop(run: str | None = None) -> list[str]:

@@ -19,7 +19,16 @@ from chaoskit.engine.block import Block
 from chaoskit.engine.gauge import Gauge
 from chaoskit.engine.load import Load
 from chaoskit.engine.record import Control
-from chaoskit.errors import AbortedError, ChaosKitError, EnvironmentFault, Interrupted, LinkError, SteadyStateError
+from chaoskit.errors import (
+    AbortedError,
+    ChaosKitError,
+    EnvironmentFault,
+    HealError,
+    Interrupted,
+    LinkError,
+    SteadyStateError,
+    StoreError,
+)
 from chaoskit.faults.evidence import Observation, Witness
 from chaoskit.plan import CellPlan, PlannedInjection
 from chaoskit.store import EventLog
@@ -37,7 +46,11 @@ _HEAL_LIMIT_S = 30.0  # a node that is started again may take this long to be re
 
 
 class Cell:
-    """Runs one cell of a block."""
+    """Runs one cell of a block.
+
+    Attributes:
+        proxy_lost: the proxy ended by itself; the stack is of no use any more.
+    """
 
     def __init__(self, block: Block, cell: CellPlan, stopped: asyncio.Event, control: Control) -> None:
         self._block, self._cell, self._stopped, self._control = block, cell, stopped, control
@@ -46,35 +59,33 @@ class Cell:
         self._load = Load(block, cell)
         self._gauge = Gauge(self._experiment, self._load)
         self._steady = asyncio.Event()
+        self.proxy_lost = False
         self._origin = 0
         self._active: dict[str, PlannedInjection] = {}
 
-    async def run(self) -> None:
+    async def run(self) -> list[ChaosKitError]:
         """Carry the cell out; its events and its history are on disk when this returns, on every path.
 
-        Raises:
-            SteadyStateError: the steady state was not met; no fault was injected.
-            Interrupted: a stop was asked for. AbortedError: an abort condition came true.
-            EnvironmentFault: supervisor, worker or target died outside of a fault.
-            HealError: a fault could not be taken back.
+        Returns:
+            What went wrong, the first error first: SteadyStateError (no fault was injected), Interrupted, AbortedError,
+            EnvironmentFault (supervisor, worker or target died outside of a fault), LinkError (a fault could not be
+            trusted), HealError (one could not be taken back).
         """
         folder = self._block.folder.cell(self._cell.variant, self._cell.trial)
         self._recorder.open(self._cell.id, EventLog(folder / "events.jsonl"))
         self._recorder.event("anchor", wall_ns=self._clock.wall_ns(), boot_id=linux.boot_id())
+        errors: list[ChaosKitError] = []
         try:
             await self._guarded()
             self._recorder.event("phase", name="done", planned_s=None)
-        except Interrupted as error:
-            self._recorder.event("interrupted", reason=error.message)
-            raise
-        except AbortedError as error:
-            self._recorder.event("abort", reason=error.message)
-            raise
         except ChaosKitError as error:
-            self._recorder.event("error", reason=error.message, type=type(error).__name__)
-            raise
+            errors.append(error)
+            kind = {Interrupted: "interrupted", AbortedError: "abort"}.get(type(error), "error")
+            with suppress(StoreError):  # the disk may be what is wrong
+                self._recorder.event(kind, reason=error.message, type=type(error).__name__)
         finally:
-            await self._clean_up()
+            errors += await self._clean_up()
+        return errors
 
     async def _guarded(self) -> None:
         """The timeline with the watch beside it; whichever fails first decides."""
@@ -212,6 +223,7 @@ class Cell:
         name = str(event["name"])
         self._recorder.event("exit", name=name, code=event.get("code"), log=event.get("log"))
         if name == self._block.stack.proxy_process.name:
+            self.proxy_lost = True
             raise LinkError("the proxy process ended in the middle of the cell: no link can be trusted")
         if name in self._load.names:
             raise EnvironmentFault(f"traffic worker {name} ended in the middle of the cell (code {event.get('code')})")
@@ -222,16 +234,23 @@ class Cell:
                 hint=f"look into {self._block.place / 'logs'}",
             )
 
-    async def _clean_up(self) -> None:
+    async def _clean_up(self) -> list[ChaosKitError]:
         """Heal what is active, end the workers, keep the history: each step also when the one before failed."""
         ids = [effect.id for injection in self._block.plan.injections for effect in injection.effects]
         supervisor = self._block.supervisor
+        errors: list[ChaosKitError] = []
         try:
-            if not supervisor.dead:
+            # With the proxy, what it held is gone: there is nothing to take back but the stack, which comes next.
+            if not supervisor.dead and not self.proxy_lost:
                 async with asyncio.timeout(_HEAL_LIMIT_S):
                     await supervisor.end(ids)
+        except TimeoutError:
+            errors.append(HealError(f"{self._cell.id}: healing took longer than {_HEAL_LIMIT_S:g} s"))
+        except ChaosKitError as error:
+            errors.append(error)
         finally:
             await self._load.close()
+        return errors
 
     def _phase(self, name: str, planned_s: float | None) -> None:
         self._recorder.event("phase", name=name, planned_s=planned_s)

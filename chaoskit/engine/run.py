@@ -20,7 +20,7 @@ from chaoskit.engine.block import Block
 from chaoskit.engine.cell import Cell
 from chaoskit.engine.environment import describe
 from chaoskit.engine.record import Control, Recorder
-from chaoskit.errors import ChaosKitError, EnvironmentFault, Interrupted, StoreError
+from chaoskit.errors import ChaosKitError, EnvironmentFault, HealError, Interrupted, StoreError
 from chaoskit.safety.session import Supervisor
 from chaoskit.store import RunDir, write_atomic
 
@@ -36,20 +36,19 @@ _DEADLINE_FACTOR, _DEADLINE_EXTRA = 3.0, 180.0  # of the estimate: a run that ta
 
 async def run(
     plan: Plan, folder: RunDir, *, observers: Sequence[Observer] = (), control: Control | None = None
-) -> ChaosKitError | None:
+) -> list[ChaosKitError]:
     """Carry out a plan; everything measured is in `folder` when this returns.
 
     Returns:
-        The first error of the run (an interruption is one), or None.
+        What went wrong, the first error first (an interruption is one).
     """
     control = Control() if control is None else control
     stopped = control.attach()
     recorder = Recorder(SystemClock(), observers)
-    first: ChaosKitError | None = None
     try:
         _write_down(plan, folder)
     except StoreError as error:
-        return error
+        return [error]
     recorder.tell(
         {
             "kind": "run",
@@ -62,6 +61,7 @@ async def run(
         }
     )
     supervisor = Supervisor()
+    errors: list[ChaosKitError] = []
     try:
         await supervisor.start(
             folder,
@@ -69,18 +69,23 @@ async def run(
             deadline_s=plan.estimated_seconds * _DEADLINE_FACTOR + _DEADLINE_EXTRA,
         )
         for cells in _blocks(plan.cells):
-            first = first or await _block(plan, cells, folder, supervisor, recorder, stopped, control)
-            if isinstance(first, EnvironmentFault | Interrupted) or control.reason is not None:
+            errors += await _block(plan, cells, folder, supervisor, recorder, stopped, control)
+            if _final(errors) or control.reason is not None:
                 break
     except ChaosKitError as error:
-        first = first or error
+        errors.append(error)
     finally:
         recorder.open(None, None)
         try:
             await supervisor.bye()
         except ChaosKitError as error:
-            first = first or error
-    return first
+            errors.append(error)
+    return errors
+
+
+def _final(errors: Sequence[ChaosKitError]) -> bool:
+    """Whether going on makes no sense: the next cell would meet the same."""
+    return any(isinstance(error, EnvironmentFault | Interrupted | HealError) for error in errors)
 
 
 def _blocks(cells: Sequence[CellPlan]) -> list[list[CellPlan]]:
@@ -103,13 +108,14 @@ async def _block(
     recorder: Recorder,
     stopped: asyncio.Event,
     control: Control,
-) -> ChaosKitError | None:
-    """One stack: start it, run its cells, stop it. Returns the first error."""
+) -> list[ChaosKitError]:
+    """One stack: start it, run its cells, stop it. Returns what went wrong."""
     experiment = plan.experiment
     head = cells[0]
     place = folder.block(head.variant, head.trial if experiment.fresh == "trial" else None)
     runtime = registry.load("runtime", experiment.runtime)()
-    first: ChaosKitError | None = None
+    errors: list[ChaosKitError] = []
+    proxy_lost = False
     recorder.open(head.id, None)
     recorder.event("phase", name="stack start", planned_s=None)
     try:
@@ -123,22 +129,24 @@ async def _block(
         ready = await _or_stopped(supervisor.up(stack), stopped, control)
         recorder.event("up", ready=ready, interposition=stack.interposition, seconds=time.monotonic() - began)
         block = Block(plan, stack, supervisor, recorder, folder, place)
-        for cell in cells:
-            try:
-                await Cell(block, cell, stopped, control).run()
-            except ChaosKitError as error:
-                first = first or error
-                if isinstance(error, EnvironmentFault | Interrupted) or supervisor.dead:
-                    break
+        for planned in cells:
+            cell = Cell(block, planned, stopped, control)
+            errors += await cell.run()
+            proxy_lost = cell.proxy_lost
+            if _final(errors) or proxy_lost or supervisor.dead:
+                break
     except ChaosKitError as error:
-        first = first or error
+        errors.append(error)
     finally:
         try:
             await supervisor.down()
+        except HealError as error:
+            if not proxy_lost:  # a dead proxy cannot be asked whether it is healed; it is, and the stack is stopped
+                errors.append(error)
         except ChaosKitError as error:
-            first = first or error
+            errors.append(error)
         runtime.release()
-    return first
+    return errors
 
 
 async def _or_stopped(work: Coroutine[Any, Any, T], stopped: asyncio.Event, control: Control) -> T:
