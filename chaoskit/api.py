@@ -99,7 +99,7 @@ def validate(file: Path | str, *, overrides: Sequence[str] = ()) -> tuple[str, .
         SpecError: all mistakes found, each with file, line and column.
         PlanError: well formed, but it cannot be carried out.
     """
-    return load_plan(file, overrides=overrides).warnings
+    return load_plan(file, overrides=overrides, here=False).warnings
 
 
 def load_plan(
@@ -110,10 +110,12 @@ def load_plan(
     trials: int | None = None,
     interposition: str = "auto",
     environ: Mapping[str, str] | None = None,
+    here: bool = True,
 ) -> Plan:
     """Read an experiment and its target, and decide everything that a run will do. Starts nothing.
 
     Args:
+        here: for this machine: what it cannot do is an error. False = look at the files only.
         overrides: `path=value` texts, as for `--set`.
         interposition: `auto`, `hosts` or `rewrite`.
         environ: for ${VAR}; the process environment if left out.
@@ -132,7 +134,7 @@ def load_plan(
         target,
         seed=seed,
         trials=trials,
-        interposition=runtime.check(target, interposition),
+        interposition=runtime.check(target, interposition) if here else interposition,
         abilities=runtime.abilities(),
     )
 

@@ -91,7 +91,7 @@ def validate(
     codes, found = [ExitCode.OK], []
     for file in files:
         try:
-            plan = api.load_plan(file, overrides=overrides or ())
+            warnings = api.validate(file, overrides=overrides or ())
         except ChaosKitError as error:
             if json:
                 found.append({"file": str(file), "valid": False, "problems": str(error).splitlines()})
@@ -99,9 +99,9 @@ def validate(
                 complain(error)
             codes.append(error.exit_code)
             continue
-        found.append({"file": str(file), "valid": True, "warnings": list(plan.warnings)})
+        found.append({"file": str(file), "valid": True, "warnings": list(warnings)})
         if not json:
-            for warning in plan.warnings:
+            for warning in warnings:
                 say(f"{file}: warning: {warning}")
             data(f"{file}: valid")
     if json:

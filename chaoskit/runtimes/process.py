@@ -14,7 +14,6 @@ from typing import TypeVar
 from chaoskit import linux
 from chaoskit.errors import AbilityError, ChaosKitError, EnvironmentFault, PlanError
 from chaoskit.runtimes.addresses import Addresses, endpoints, hosts_addresses, rewrite_addresses
-from chaoskit.runtimes.assembly import assemble
 from chaoskit.runtimes.leases import HostsLease, PortsLease, taken
 from chaoskit.stack.launch import StackSpec
 from chaoskit.stack.topology import Target
@@ -64,6 +63,8 @@ class ProcessRuntime:
             AbilityError: as `check`. TargetError: a service cannot be started this way. EnvironmentFault: no server
             package, no address or port left, the folder cannot be written.
         """
+        from chaoskit.runtimes.assembly import assemble  # `validate` needs none of it, and it is slow to load
+
         folder = folder.absolute()
         try:
             (folder / "logs").mkdir(parents=True, exist_ok=True)
