@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,9 +85,15 @@ def marked(run: str | None = None) -> list[str]:
 
 
 @pytest.fixture
-def user(tmp_path: Path) -> User:
-    """The user who runs the tests."""
-    return User(tmp_path, (sys.executable,))
+def user() -> Iterator[User]:
+    """The user who runs the tests. Not in pytest's own folder: it is closed to others, and as root PostgreSQL runs as
+    somebody else."""
+    folder = Path(tempfile.mkdtemp(prefix="chaoskit-e2e-"))
+    folder.chmod(0o755)
+    try:
+        yield User(folder, (sys.executable,))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture
