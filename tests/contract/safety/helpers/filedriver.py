@@ -16,8 +16,6 @@ from chaoskit.errors import LinkError
 from chaoskit.stack.effects import CLEAN, LinkState, NodeState
 from chaoskit.stack.launch import LaunchSpec, StackSpec
 
-GRANDCHILD = ("sh", "-c", "setsid sleep 1000 & exec sleep 1000")
-
 
 class FileDriver:
     def __init__(self) -> None:
@@ -47,6 +45,10 @@ class FileDriver:
                 stderr=log,
                 start_new_session=True,
             )
+        # A node that is frozen before it has hidden its child would never hide one.
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        while process.returncode is None and not children.read_text():
+            await asyncio.sleep(0.01)
         self._specs[launch.name], self._processes[launch.name] = launch, process
         self._states[launch.name] = "running"
         self._told.discard(launch.name)
