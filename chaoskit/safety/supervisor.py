@@ -34,6 +34,7 @@ def main(arguments: list[str]) -> int:
         os.set_inheritable(fd, False)  # a node that held it would keep the engine from seeing us die
     logging.raiseExceptions = False  # a full disk must not get between a fault and its healing
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # a line per request says nothing that the ledger does not
     try:
         entry = register(
             ActiveRun(
