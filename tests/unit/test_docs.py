@@ -38,3 +38,12 @@ def test_every_command_is_documented() -> None:
     for command in app.registered_commands:
         name = command.name or (command.callback.__name__ if command.callback else "")
         assert command.hidden or f"`chaoskit {name}" in text, name
+
+
+def test_the_schema_that_editors_use_is_the_one_that_is_printed() -> None:
+    import json
+
+    from chaoskit.spec.schema import schema
+
+    # After a change: chaoskit schema > docs/experiment-v1.json
+    assert json.loads((ROOT / "docs/experiment-v1.json").read_text()) == schema()
