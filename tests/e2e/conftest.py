@@ -68,6 +68,15 @@ class User:
         """`chaoskit run` with a run folder of its own and JSON on stdout."""
         return self("run", "--runs", self.runs, "--json", *arguments, timeout=timeout)
 
+    def judged(self, *arguments: str, timeout: float = 300) -> Done:
+        """As `run`, where a verdict is asked for: an inconclusive run (the machine was busy with something else, and
+        chaoskit said so) is repeated, twice at the most. A verdict that came out wrong is never tried again."""
+        for _ in range(2):
+            done = self.run(*arguments, timeout=timeout)
+            if done.code != 3:
+                return done
+        return self.run(*arguments, timeout=timeout)
+
 
 def marked(run: str | None = None) -> list[str]:
     """Command lines of all processes that a run (or any run) started and that are alive."""

@@ -26,7 +26,7 @@ def wait_for_phase(process: subprocess.Popen[str], word: str) -> None:
 
 
 def test_0_all_held(user, tiny: Path, left) -> None:
-    done = user.run(str(tiny / "cache-slow.yaml"))
+    done = user.judged(str(tiny / "cache-slow.yaml"))
     assert done.code == ExitCode.OK, done.err + done.out
     (run,) = done.json["runs"]
     assert run["verdict"] == "held"
@@ -42,7 +42,7 @@ def test_0_all_held(user, tiny: Path, left) -> None:
 
 
 def test_1_a_claim_is_refuted_with_a_witness(user, tiny: Path) -> None:
-    done = user.run(
+    done = user.judged(
         str(tiny / "cache-slow.yaml"), "--set", "timeline.slow.latency=700ms",
         "--set", "timeline.slow.for=4s",
     )  # fmt: skip
@@ -177,5 +177,11 @@ def test_several_experiments_exit_with_the_worst(user, tiny: Path, tmp_path: Pat
     few = tmp_path / "tiny" / "few.yaml"
     few.write_text((tiny / "cache-slow.yaml").read_text().replace("100/s", "10/s"))
     done = user.run(str(tiny / "cache-slow.yaml"), str(few))
-    assert [run["exit_code"] for run in done.json["runs"]] == [0, 3]
+    assert [run["name"] for run in map(_record, done.json["runs"])] == ["cache-slow", "few"]
+    assert done.json["runs"][1]["exit_code"] == ExitCode.INCONCLUSIVE
     assert done.code == ExitCode.INCONCLUSIVE
+
+
+def _record(run: dict[str, str]) -> dict[str, str]:
+    found: dict[str, str] = json.loads((Path(run["directory"]) / "run.json").read_text())
+    return found
