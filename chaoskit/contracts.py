@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from chaoskit.checks.context import CheckContext, Judgement
     from chaoskit.history.frame import History
     from chaoskit.stack.effects import LinkState, NodeState
     from chaoskit.stack.launch import LaunchSpec, StackSpec
@@ -235,8 +236,12 @@ class Observer(Protocol):
 
 
 class Checker(Protocol):
-    """Pure function History -> findings. A checker that raises is inconclusive, never held."""
+    """An invariant: pure, from a history to a judgement. One that raises is inconclusive, never held."""
 
-    def __call__(self, history: History) -> Iterable[Any]:
-        """Findings with their smallest witnesses."""
+    def __call__(self, history: History, context: CheckContext) -> Judgement:
+        """Held, refuted with the smallest witness, or inconclusive with the reasons.
+
+        Raises:
+            CheckerError: no set of clients could have produced this history.
+        """
         ...

@@ -295,6 +295,10 @@ class _Checks:
         except PlanError as error:
             self._problem(entry.place, error.message, "", error.hint or "")
             return None
+        protocols = {link.id: link.protocol for link in topology.links}
+        for item in compiled.evidence:
+            if item.kind in ("latency", "timeout", "reset") and protocols.get(item.link or "") == "tcp":
+                self._warn(f"{item.link} speaks plain TCP: no canary can see {item.kind}; declare its `protocol`")
         return Expanded(tuple(links.values()), tuple(nodes), compiled)
 
     def overlaps(self) -> None:

@@ -296,3 +296,14 @@ def test_the_examples_of_the_documentation_are_right(tmp_path: Path) -> None:
     (shop / "workload.py").write_text("workload = print\n")
     loaded, target = load_both(folder / "database-slow.yaml", environ={})
     assert "slow-db" in describe(make_plan(loaded, target, abilities=ABLE))
+
+
+def test_a_link_that_no_canary_can_ask_is_told_beforehand(files: Path) -> None:
+    compose = next(path for path in files.rglob("compose.yaml"))
+    text = compose.read_text()
+    assert not [one for one in plan(files).warnings if "plain TCP" in one]
+    text = text.replace("postgresql://db:5432", "db:5432").replace(
+        "server: postgres", "server: postgres, protocol: tcp"
+    )
+    compose.write_text(text)
+    assert [one for one in plan(files).warnings if "plain TCP" in one]
