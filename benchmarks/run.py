@@ -6,6 +6,7 @@ Absolute times depend on the machine; each line also gives the ratio to a rival 
 from __future__ import annotations
 
 import importlib.util
+import os
 import statistics
 import subprocess
 import sys
@@ -16,6 +17,9 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 ROUNDS = 7
+os.environ.pop(
+    "PYTHONDONTWRITEBYTECODE", None
+)  # what is installed has its bytecode; without it every start is a first one
 
 
 def seconds(command: Sequence[str], rounds: int = ROUNDS) -> float:
