@@ -117,7 +117,8 @@ class Load:
             try:
                 await asyncio.to_thread(_keep, self._folder)
             except ChaosKitError as error:
-                self._block.recorder.event("note", reason=f"history.parquet was not written: {error.message}")
+                with suppress(ChaosKitError):  # the disk may be full; the spool is kept, and `analyse` reads it
+                    self._block.recorder.event("note", reason=f"history.parquet was not written: {error.message}")
 
     def _config(self, number: int, name: str) -> WorkerConfig:
         experiment, target = self._block.plan.experiment, self._block.plan.target
