@@ -226,6 +226,7 @@ class Cell:
             self.proxy_lost = True
             raise LinkError("the proxy process ended in the middle of the cell: no link can be trusted")
         if name in self._load.names:
+            self._load.check()  # its own words, when it had any
             raise EnvironmentFault(f"traffic worker {name} ended in the middle of the cell (code {event.get('code')})")
         if not self._steady.is_set():
             raise EnvironmentFault(

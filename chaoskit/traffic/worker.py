@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import resource
 import signal
 import socket
@@ -17,6 +18,7 @@ import sys
 import time
 import traceback
 from collections import deque
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -264,10 +266,10 @@ class Worker:
             return
         code = error.exit_code if isinstance(error, ChaosKitError) else ExitCode.INTERNAL
         text = str(error) if isinstance(error, ChaosKitError) else "".join(traceback.format_exception(error))
-        sys.stderr.write(text + "\n")
         self.counters.fail(text)
         self._state = State.FAILED
         self._exit.set_result(code)
+        _say(text)
 
     def _finish(self, code: ExitCode) -> None:
         if not self._exit.done():
@@ -313,7 +315,13 @@ class Worker:
             try:
                 self._publish()
             except BaseException as error:
-                sys.stderr.write(f"{error!r}\n")
+                _say(repr(error))
+
+
+def _say(text: str) -> None:
+    """A line on stderr, which is the worker's log; lost where the disk that is full holds the log as well."""
+    with suppress(OSError):
+        os.write(2, f"{text}\n".encode("utf-8", "replace"))
 
 
 def _resolve(host: str, port: int) -> tuple[str, int]:
@@ -337,13 +345,13 @@ def _resolve(host: str, port: int) -> tuple[str, int]:
 def main(arguments: list[str]) -> int:
     """The process: read the file, work, say how it ended. Returns the exit code."""
     if len(arguments) != 1:
-        sys.stderr.write("usage: python -m chaoskit.traffic.worker CONFIG.json\n")
+        _say("usage: python -m chaoskit.traffic.worker CONFIG.json")
         return ExitCode.USAGE
     try:
         config = _read_config(Path(arguments[0]))
         counters = Counters.open(Path(config.counters))
     except ChaosKitError as error:
-        sys.stderr.write(f"{error}\n")
+        _say(str(error))
         return error.exit_code
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if 0 <= soft < _FILES:
@@ -355,13 +363,11 @@ def main(arguments: list[str]) -> int:
     except BaseException as error:
         known = isinstance(error, ChaosKitError)
         text = str(error) if known else traceback.format_exc()
-        sys.stderr.write(text + "\n")
+        _say(text)
         counters.fail(text)
         last = counters.read()
         counters.publish(State.FAILED, last.counts, last.cells)
         code = error.exit_code if isinstance(error, ChaosKitError) else ExitCode.INTERNAL
-    sys.stdout.flush()
-    sys.stderr.flush()
     return code
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import signal
@@ -185,3 +186,28 @@ def test_several_experiments_exit_with_the_worst(user, tiny: Path, tmp_path: Pat
 def _record(run: dict[str, str]) -> dict[str, str]:
     found: dict[str, str] = json.loads((Path(run["directory"]) / "run.json").read_text())
     return found
+
+
+@pytest.mark.needs("root")
+def test_a_full_disk_keeps_what_was_measured_and_says_so(user, tiny: Path, left) -> None:
+    place = user.folder / "small"
+    place.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m,mode=755", "tmpfs", str(place)], check=True)
+    try:
+        process = user.start("run", "--runs", str(place / "runs"), str(tiny / "cache-slow.yaml"))
+        wait_for_phase(process, "seen to bite")
+        with contextlib.suppress(OSError), open(place / "fill", "wb", buffering=0) as file:
+            while True:
+                file.write(bytes(65536))
+        out, err = process.communicate(timeout=90)
+        assert "Traceback" not in out + err
+        # What was needed may have been written before the disk was full: then the run is whole, else it says why.
+        assert process.returncode in (ExitCode.OK, ExitCode.ENVIRONMENT), out + err
+        assert process.returncode == ExitCode.OK or "No space left" in out + err
+        (run,) = (place / "runs").glob("*/*/")
+        assert left(run.name) == []
+        (place / "fill").unlink()
+        again = user("analyse", str(run), "--json")
+        assert again.json["cells"][0]["operations"] > 50
+    finally:
+        subprocess.run(["umount", "--lazy", str(place)], check=True)
