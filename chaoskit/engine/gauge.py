@@ -5,26 +5,19 @@ Good enough to decide whether to go on, and to show; verdicts come from the hist
 
 from __future__ import annotations
 
-import operator
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from chaoskit.checks.quantities import compare, said
 from chaoskit.engine.load import Load
 from chaoskit.spec.model import Claim, Condition, Experiment
 from chaoskit.traffic.snapshot import Snapshot, Span, between
-from chaoskit.units import NS, format_duration, format_rate, format_share
+from chaoskit.units import NS
 
 __all__ = ["Gauge", "measure"]
 
 _WINDOW_S = 1.0  # what "now" means for aborts and the live view
-_COMPARE: dict[str, Callable[[float, float], bool]] = {
-    ">=": operator.ge,
-    "<=": operator.le,
-    ">": operator.gt,
-    "<": operator.lt,
-    "==": operator.eq,
-}
 
 
 def measure(condition: Condition, span: Span) -> float | None:
@@ -46,10 +39,7 @@ def measure(condition: Condition, span: Span) -> float | None:
 
 
 def _text(condition: Condition, value: float | None) -> str:
-    if value is None:
-        return "n/a"
-    formats = {"share": format_share, "seconds": format_duration, "per-second": format_rate}
-    return formats[condition.unit](value) if condition.unit in formats else f"{value:g}"
+    return "n/a" if value is None else said(value, condition.unit)
 
 
 class Gauge:
@@ -79,7 +69,7 @@ class Gauge:
         broken, texts = False, []
         for condition in self._experiment.steady_state:
             value = measure(condition, span)
-            met = value is not None and _COMPARE[condition.comparison](value, condition.value)
+            met = value is not None and compare(value, condition.comparison, condition.value)
             broken |= not met
             texts.append(f"{condition.text}: {_text(condition, value)}{'' if met else ' (not met)'}")
         return broken, "; ".join(texts) or "none asked for"
@@ -93,7 +83,7 @@ class Gauge:
             value = measure(condition, span)
             if value is None:  # nothing ended: no news
                 continue
-            if not _COMPARE[condition.comparison](value, condition.value):
+            if not compare(value, condition.comparison, condition.value):
                 self._since.pop(condition.text, None)
                 continue
             since = self._since.setdefault(condition.text, span.earlier.at_ns)
@@ -143,7 +133,7 @@ class Gauge:
             begin = self._windows.setdefault(claim.id, now)
             value = measure(claim.condition, between(begin, now))
             if value is not None:
-                holds = _COMPARE[claim.condition.comparison](value, claim.condition.value)
+                holds = compare(value, claim.condition.comparison, claim.condition.value)
                 self._claims[claim.id] = {
                     "id": claim.id,
                     "state": "holds" if holds else "broken",
