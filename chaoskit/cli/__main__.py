@@ -25,7 +25,7 @@ def call(arguments: list[str]) -> ExitCode | int:
     except ChaosKitError as error:
         from chaoskit.cli.output import complain
 
-        complain(error, as_json="--json" in arguments)
+        complain(error, machine="--json" in arguments)
         return error.exit_code
     except BrokenPipeError:  # `chaoskit runs | head`: the reader has enough
         sys.stdout = open(os.devnull, "w")

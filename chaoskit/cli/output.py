@@ -46,13 +46,13 @@ def as_json(content: Mapping[str, Any]) -> str:
     return json.dumps({"schema_version": SCHEMA_VERSION, **content}, indent=1, default=str)
 
 
-def complain(error: ChaosKitError, *, as_json: bool = False) -> None:
-    """Print an error of ours: the message, and the next step on a line of its own."""
-    if as_json:
+def complain(error: ChaosKitError, *, machine: bool = False) -> None:
+    """Print an error of ours: the message, and the next step on a line of its own; one JSON object for a machine."""
+    if machine:
         body: dict[str, Any] = {"type": type(error).__name__, "message": error.message, "hint": error.hint}
         if isinstance(error, SpecError):
             body["problems"] = [vars(problem) for problem in error.problems]
-        data(json.dumps({"schema_version": SCHEMA_VERSION, "error": body, "exit_code": int(error.exit_code)}, indent=1))
+        data(as_json({"error": body, "exit_code": int(error.exit_code)}))
         return
     if isinstance(error, SpecError):
         for problem in error.problems:

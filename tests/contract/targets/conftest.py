@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from importlib.util import find_spec
@@ -59,7 +60,7 @@ def package_folder(name: str) -> Path:
     return Path(spec.origin).parent
 
 
-class Server:
+class Server(ABC):
     """A server process that can be killed, paused and started again on the same port."""
 
     def __init__(self, folder: Path) -> None:
@@ -67,8 +68,9 @@ class Server:
         self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
 
+    @abstractmethod
     def command(self) -> list[str]:
-        raise NotImplementedError
+        """What starts it."""
 
     def ready(self) -> bool:
         return accepts(self.port)
