@@ -12,7 +12,7 @@ import tempfile
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -86,8 +86,7 @@ class Server(ABC):
         """SIGKILL, as a crash would be; whatever it started ends as well."""
         if self.process is not None:
             family = self.pids()
-            for pid in family:
-                os.kill(pid, signal.SIGKILL)
+            self.signal(signal.SIGKILL)
             self.process.wait()
             self.process = None
             until(lambda: not any(map(alive, family)), "its children are gone")
@@ -96,16 +95,21 @@ class Server(ABC):
         assert self.process is not None
         found = [self.process.pid]
         for pid in found:
-            found += map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+            # PostgreSQL's helpers come and go: one that ended since it was listed has no children.
+            with suppress(FileNotFoundError, ProcessLookupError):
+                found += map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
         return found
 
-    def pause(self) -> None:
+    def signal(self, number: int) -> None:
         for pid in self.pids():
-            os.kill(pid, signal.SIGSTOP)
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+    def pause(self) -> None:
+        self.signal(signal.SIGSTOP)
 
     def go_on(self) -> None:
-        for pid in self.pids():
-            os.kill(pid, signal.SIGCONT)
+        self.signal(signal.SIGCONT)
 
 
 class Postgres(Server):
