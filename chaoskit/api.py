@@ -86,9 +86,7 @@ class Outcome:
                 for claim in (self.analysis.claims if self.analysis else ())
             ],
             "report": str(self.report) if self.report else None,
-            "error": {"type": type(self.error).__name__, "message": self.error.message, "hint": self.error.hint}
-            if self.error
-            else None,
+            "error": self.error.summary() if self.error else None,
         }
 
 

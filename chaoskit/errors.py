@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any
 
 __all__ = [
     "AbilityError",
@@ -87,6 +88,10 @@ class ChaosKitError(Exception):
     def __str__(self) -> str:
         return self.message if self.hint is None else f"{self.message}\n  next: {self.hint}"
 
+    def summary(self) -> dict[str, Any]:
+        """For machines: `type`, `message` and `hint`."""
+        return {"type": type(self).__name__, "message": self.message, "hint": self.hint}
+
 
 @dataclass(frozen=True, order=True)
 class Problem:
@@ -120,6 +125,10 @@ class SpecError(ChaosKitError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(sorted(problems))
         super().__init__("\n".join(str(problem) for problem in self.problems))
+
+    def summary(self) -> dict[str, Any]:
+        """The same with `problems`, one object each."""
+        return {**super().summary(), "problems": [vars(problem) for problem in self.problems]}
 
 
 class PlanError(ChaosKitError):

@@ -22,16 +22,29 @@ from typing import Any
 
 from chaoskit.data import SCHEMA_VERSION
 from chaoskit.errors import StoreError
+from chaoskit.files import replacing
 
-__all__ = ["EventLog", "RunDir", "read_jsonl", "redact", "write_atomic"]
+__all__ = ["EventLog", "RunDir", "conceal", "read_jsonl", "redact", "write_atomic"]
 
 _SECRET = re.compile(r"pass(word|wd|phrase)?|secret|token|api_?key|credential|private", re.IGNORECASE)
+_SHORTEST_SECRET = 6  # letters; replacing "1" or "app" everywhere would hide more than it protects
 _URL_PASSWORD = re.compile(r"(?<=://)([^/@\s:]*):([^/@\s]+)@")
 
 
 def redact(name: str, value: str) -> str:
     """An environment value as it may be kept and shown: secrets by name, and passwords in URLs, are replaced."""
     return "[redacted]" if _SECRET.search(name) else _URL_PASSWORD.sub(r"\1:[redacted]@", value)
+
+
+def conceal(text: str, environ: Mapping[str, str]) -> str:
+    """`text` with the values of secret environment variables replaced by `${NAME}`: it can be kept, and run again where
+    the variable is set. Variables are secret by their names; values of fewer than six letters stay.
+    """
+    found = {value: name for name, value in environ.items() if _SECRET.search(name) and len(value) >= _SHORTEST_SECRET}
+    for value in sorted(found, key=len, reverse=True):  # a secret may contain another one
+        for form in {value, json.dumps(value)[1:-1], value.replace("'", "''")}:
+            text = text.replace(form, f"${{{found[value]}}}")
+    return text
 
 
 def write_atomic(path: Path, data: str | bytes) -> None:
@@ -41,22 +54,10 @@ def write_atomic(path: Path, data: str | bytes) -> None:
         StoreError: disk full, no permission, and the like.
     """
     raw = data.encode() if isinstance(data, str) else data
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "wb") as file:
-            file.write(raw)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        try:
-            temporary.unlink(missing_ok=True)
-        except OSError:
-            pass
-        raise StoreError(
-            f"cannot write {path}: {error.strerror or error}", hint="free space or choose --runs DIR"
-        ) from error
+    with replacing(path, "free space or choose --runs DIR") as temporary, open(temporary, "wb") as file:
+        file.write(raw)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:

@@ -49,10 +49,7 @@ def as_json(content: Mapping[str, Any]) -> str:
 def complain(error: ChaosKitError, *, machine: bool = False) -> None:
     """Print an error of ours: the message, and the next step on a line of its own; one JSON object for a machine."""
     if machine:
-        body: dict[str, Any] = {"type": type(error).__name__, "message": error.message, "hint": error.hint}
-        if isinstance(error, SpecError):
-            body["problems"] = [vars(problem) for problem in error.problems]
-        data(as_json({"error": body, "exit_code": int(error.exit_code)}))
+        data(as_json({"error": error.summary(), "exit_code": int(error.exit_code)}))
         return
     if isinstance(error, SpecError):
         for problem in error.problems:

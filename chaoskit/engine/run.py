@@ -9,6 +9,7 @@ start supervisor ─▶ for each block: layout ─▶ up ─▶ cells … ─▶
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Coroutine, Sequence
 from itertools import groupby
@@ -18,11 +19,11 @@ from chaoskit import registry
 from chaoskit.clock import SystemClock
 from chaoskit.engine.block import Block
 from chaoskit.engine.cell import Cell
-from chaoskit.engine.environment import describe
+from chaoskit.engine.environment import describe, kept
 from chaoskit.engine.record import Control, Recorder
 from chaoskit.errors import ChaosKitError, EnvironmentFault, HealError, Interrupted, StoreError
 from chaoskit.safety.session import Supervisor
-from chaoskit.store import RunDir, write_atomic
+from chaoskit.store import RunDir, conceal, write_atomic
 
 if TYPE_CHECKING:
     from chaoskit.contracts import Observer
@@ -180,6 +181,6 @@ def _write_down(plan: Plan, folder: RunDir) -> None:
             "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         },
     )
-    write_atomic(folder.file("plan.json"), plan.model_dump_json(indent=1) + "\n")
+    write_atomic(folder.file("plan.json"), conceal(kept(plan).model_dump_json(indent=1) + "\n", os.environ))
     folder.write_json("environment.json", describe(plan))
-    write_atomic(folder.file("experiment.yaml"), plan.source)
+    write_atomic(folder.file("experiment.yaml"), conceal(plan.source, os.environ))

@@ -7,8 +7,6 @@ for. Columns and metadata are described in docs/outputs.md.
 from __future__ import annotations
 
 import json
-import os
-import secrets
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
@@ -19,6 +17,7 @@ from numpy.typing import NDArray
 
 from chaoskit.data import SCHEMA_VERSION
 from chaoskit.errors import StoreError
+from chaoskit.files import replacing
 from chaoskit.history.frame import History
 from chaoskit.history.operation import ERROR_NAMES, NONE, ROW, Answer, ErrorCode, Outcome
 from chaoskit.history.reading import SpoolPart, read_spool
@@ -156,9 +155,7 @@ def write_parquet(history: History, path: Path) -> None:
         {_METADATA: json.dumps(head).encode()}
     )
     deltas = ["index", "process", *_TIMES]
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path, "free space; the spool still holds every row") as temporary:
         pq.write_table(
             table,
             temporary,
@@ -166,15 +163,6 @@ def write_parquet(history: History, path: Path) -> None:
             use_dictionary=[name for name in order if name not in deltas],
             column_encoding=dict.fromkeys(deltas, "DELTA_BINARY_PACKED"),
         )
-        os.replace(temporary, path)
-    except OSError as error:
-        try:
-            temporary.unlink(missing_ok=True)
-        except OSError:
-            pass
-        raise StoreError(
-            f"cannot write {path}: {error.strerror or error}", hint="free space; the spool still holds every row"
-        ) from error
 
 
 def read_parquet(path: Path) -> History:

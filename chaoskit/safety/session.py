@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -199,14 +198,6 @@ class Supervisor:
             left = list(report.left)
         if left:
             raise HealError(f"the run is over, but {left} is left", hint="chaoskit recover")
-
-    def abandon(self) -> None:
-        """Wait for nothing: hang up. The supervisor heals and stops everything by itself."""
-        self._ending = True
-        process, self._process = self._process, None
-        self._hang_up()
-        if process is not None:
-            threading.Thread(target=process.wait, daemon=True, name="supervisor's end").start()
 
     def _spawn(
         self, theirs: socket.socket, runtime: str, private: bool, silence_s: float, pulse: int

@@ -52,10 +52,10 @@ def decode(line: bytes) -> dict[str, Any]:
     return found
 
 
-def pack_error(error: BaseException) -> dict[str, str | None]:
+def pack_error(error: BaseException) -> dict[str, Any]:
     """An error as data; foreign ones are our bug."""
     if isinstance(error, ChaosKitError):
-        return {"type": type(error).__name__, "message": error.message, "hint": error.hint}
+        return error.summary()
     return {
         "type": "InternalError",
         "message": f"the supervisor failed: {type(error).__name__}: {error}",

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "chaoskit"
 # From the base up, as in docs/design.md; the first name that matches decides.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "units", "clock", "data", "linux", "registry"),
+    ("errors", "units", "clock", "data", "files", "linux", "registry"),
     ("history",),
     ("spec",),
     ("stack",),

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from chaoskit.errors import StoreError
-from chaoskit.store import EventLog, RunDir, read_jsonl, write_atomic
+from chaoskit.store import EventLog, RunDir, conceal, read_jsonl, write_atomic
 
 
 def test_a_file_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,3 +63,12 @@ def test_a_place_that_cannot_be_written_names_the_option(tmp_path: Path) -> None
     with pytest.raises(StoreError, match="cannot make the run directory") as caught:
         RunDir.create(tmp_path / "file", "x")
     assert "--runs" in str(caught.value)
+
+
+def test_values_of_secret_variables_become_their_names() -> None:
+    environ = {"DB_PASSWORD": 'hunter"22', "API_TOKEN": "abc", "HOME": "/home/someone", "MY_SECRET": 'not-hunter"22'}
+    text = "url: postgresql://app:hunter\"22@db home: /home/someone token: abc both: 'not-hunter\"22'"
+    assert conceal(text, environ) == (
+        "url: postgresql://app:${DB_PASSWORD}@db home: /home/someone token: abc both: '${MY_SECRET}'"
+    )
+    assert conceal(json.dumps({"a": 'x hunter"22'}), environ) == '{"a": "x ${DB_PASSWORD}"}'

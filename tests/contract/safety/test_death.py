@@ -182,14 +182,6 @@ def test_terminated_supervisor_heals_first(started_twice: Started) -> None:
     until(lambda: not engine.marked(), "everything stopped")
 
 
-def test_abandoned_run_ends_by_itself(started_twice: Started) -> None:
-    engine, _ = started_twice()
-    engine.ask("abandon")
-    assert engine.process.wait(60) == 0
-    until(lambda: not engine.marked() and not engine.active(), "the supervisor healed and ended alone")
-    assert engine.bent() == []
-
-
 def test_a_busy_engine_is_not_a_dead_one(started_twice: Started) -> None:
     engine, _ = started_twice(silence_s=2.0)
     engine.ask("hang 5")

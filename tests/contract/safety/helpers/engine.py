@@ -60,7 +60,7 @@ async def main(options: dict[str, Any]) -> None:
         say(event="ready", supervisor=supervisor.pid, private=supervisor.private, ready=ready, confirmed_ns=began)
         while line := (await reader.readline()).decode().split():
             say(**await obey(supervisor, line, effects))
-            if line[0] in ("bye", "abandon"):
+            if line[0] == "bye":
                 break
     except ChaosKitError as error:
         say(event="error", type=type(error).__name__, message=error.message, code=error.exit_code)
@@ -98,8 +98,6 @@ async def obey(supervisor: Supervisor, line: list[str], effects: list[Effect]) -
                 return {"answer": "cut short", "type": type(error).__name__}
         elif line[0] == "hang":
             time.sleep(float(line[1]))
-        elif line[0] == "abandon":
-            supervisor.abandon()
         return {"answer": line[0]}
     except ChaosKitError as error:
         return {"answer": "error", "type": type(error).__name__, "message": error.message, "hint": error.hint}
