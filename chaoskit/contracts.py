@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from chaoskit.stack.topology import Target
 
 __all__ = [
+    "ActionControl",
     "Checker",
     "Driver",
     "HttpClient",
@@ -38,7 +39,8 @@ class Runtime(Protocol):
     name: str
 
     def abilities(self) -> frozenset[str]:
-        """Any of `kill`, `pause`, `restart`, `logs`, `stress`, `links:per-pair`, `links:per-destination`."""
+        """Any of `kill`, `pause`, `restart`, `logs`, `stress:cpu`, `stress:memory`, `actions`, `links:per-pair`,
+        `links:per-destination`."""
         ...
 
     def check(self, target: Target, interposition: str) -> str:
@@ -50,7 +52,12 @@ class Runtime(Protocol):
         ...
 
     def layout(
-        self, target: Target, env: Mapping[str, Mapping[str, str]], folder: Path, interposition: str
+        self,
+        target: Target,
+        env: Mapping[str, Mapping[str, str]],
+        folder: Path,
+        interposition: str,
+        toxiproxy: Literal["embedded", "real"] = "embedded",
     ) -> StackSpec:
         """Addresses, processes and proxies for one variant. Holds leases until `release`.
 
@@ -58,9 +65,11 @@ class Runtime(Protocol):
             env: environment overrides per service (the variant's).
             folder: of the cell block: data, logs and hosts files go below it.
             interposition: `hosts`, `rewrite` or `auto`.
+            toxiproxy: which server bends the links.
 
         Raises:
-            TargetError: the target cannot run here. EnvironmentFault: no server package, no address left.
+            TargetError: the target cannot run here. EnvironmentFault: no server package, no address left, no real
+            Toxiproxy on this machine.
         """
         ...
 
@@ -72,8 +81,9 @@ class Runtime(Protocol):
 class NodeControl(Protocol):
     """Supervisor-side: processes of nodes. Every call is idempotent."""
 
-    async def kill(self, node: str) -> None:
-        """SIGKILL every process of the node; returns when none is left (seen in /proc)."""
+    async def kill(self, node: str, *, wipe: bool = False) -> None:
+        """SIGKILL every process of the node; returns when none is left (seen in /proc). With `wipe` its data is thrown
+        away, and its next start begins with nothing."""
         ...
 
     async def pause(self, node: str) -> None:
@@ -86,6 +96,30 @@ class NodeControl(Protocol):
 
     async def state(self, node: str) -> NodeState:
         """As seen in /proc, not as remembered."""
+        ...
+
+    async def stress(self, node: str, cpu: float) -> float:
+        """Burn `cpu` processors beside the node, on those it may use; 0 ends it. Returns what is burnt now."""
+        ...
+
+
+class ActionControl(Protocol):
+    """Supervisor-side: functions that the target declares, each run in a process of its own."""
+
+    async def run(self, action: str, arguments: Mapping[str, str], timeout: float) -> str:
+        """Do it; the text that it returned ("" for none).
+
+        Raises:
+            LinkError: it failed, or took longer than `timeout` seconds; its own words are in the message.
+        """
+        ...
+
+    async def ask(self, role: str) -> str | None:
+        """The node that holds a role now; None while nobody does.
+
+        Raises:
+            LinkError: the target's function failed or took too long.
+        """
         ...
 
 
@@ -115,10 +149,12 @@ class Driver(Protocol):
     Attributes:
         nodes: control of the nodes of the stack that is up.
         links: control of its cut points.
+        actions: control of what the target declares.
     """
 
     nodes: NodeControl
     links: LinkControl
+    actions: ActionControl
 
     async def up(self, stack: StackSpec, exited: Callable[[str, int, tuple[str, ...]], None]) -> dict[str, float]:
         """Start the proxy, make the proxies, start the nodes in order of `after`; seconds until each was ready.
@@ -144,6 +180,11 @@ class Driver(Protocol):
 
     def pids(self, name: str) -> list[dict[str, object]]:
         """Processes of a node as in /proc now: pid, outer (pid outside the namespace), state letter, command."""
+        ...
+
+    def strays(self) -> list[dict[str, str]]:
+        """Established connections that lead to a real endpoint past its link, as in /proc now: `destination` (its
+        "node:port"), `source` (the node that holds it, "" when the socket is gone before its holder was found)."""
         ...
 
 

@@ -12,11 +12,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
+from typing import Literal
 
 from chaoskit import registry
 from chaoskit.checks.limits import MINIMUM_OPERATIONS
 from chaoskit.errors import PlanError, Problem, SpecError
-from chaoskit.faults.model import Compiled
+from chaoskit.faults.model import Compiled, Ground
 from chaoskit.spec.load import Loaded, read_experiment
 from chaoskit.spec.model import Arrivals, Claim, Condition, Injection, Window
 from chaoskit.spec.nodes import Node, Place
@@ -102,9 +103,9 @@ def stretches(loaded: Loaded) -> list[Stretch]:
     return sorted(found, key=lambda one: one.at)
 
 
-def check(loaded: Loaded, target: Target) -> Checked:
+def check(loaded: Loaded, target: Target, toxiproxy: Literal["embedded", "real"] = "embedded") -> Checked:
     """Everything that is wrong, and what is only strange, about an experiment on a target."""
-    checks = _Checks(loaded, target)
+    checks = _Checks(loaded, target, toxiproxy)
     checks.traffic()
     checks.variants()
     checks.conditions()
@@ -115,8 +116,8 @@ def check(loaded: Loaded, target: Target) -> Checked:
 
 
 class _Checks:
-    def __init__(self, loaded: Loaded, target: Target) -> None:
-        self._loaded, self._target = loaded, target
+    def __init__(self, loaded: Loaded, target: Target, toxiproxy: Literal["embedded", "real"]) -> None:
+        self._loaded, self._target, self._toxiproxy = loaded, target, toxiproxy
         self._experiment = loaded.experiment
         self._stretches = stretches(loaded)
         self.found = Checked()
@@ -291,7 +292,9 @@ class _Checks:
             return None  # written, but not to be read: that has been said
         try:
             seed = derive_seed(self._experiment.seed, "fault", injection.id)
-            compiled = fault.compile(injection.id, injection.parameters, tuple(ends), tuple(nodes), seed)
+            length = None if injection.until is None else injection.until - injection.at
+            ground = Ground(self._target, tuple(ends), tuple(nodes), seed, length, self._toxiproxy)
+            compiled = fault.compile(injection.id, injection.parameters, ground)
         except PlanError as error:
             self._problem(entry.place, error.message, "", error.hint or "")
             return None

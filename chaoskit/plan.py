@@ -4,35 +4,60 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
+from typing import Literal
 
 from chaoskit import __version__, registry
 from chaoskit.data import SCHEMA_VERSION, Frozen
 from chaoskit.errors import AbilityError, SpecError, UsageError
+from chaoskit.faults.model import Compiled
 from chaoskit.lint import Checked, check, derive_seed
 from chaoskit.spec.load import Loaded
 from chaoskit.spec.model import Experiment
-from chaoskit.stack.effects import Effect, Evidence
+from chaoskit.stack.effects import Effect, Evidence, LinkEffect, Passage
 from chaoskit.stack.topology import Target
 
-__all__ = ["CellPlan", "Plan", "PlannedInjection", "cell_seconds", "make_plan"]
+__all__ = ["CellPlan", "Choice", "Plan", "PlannedInjection", "cell_seconds", "make_plan"]
 
 # What a run takes beside the stated phases, seconds: rough, for people who wait.
 _START = 6.0  # stack up and down
 _CELL = 4.0  # steady state, draining, final reads
 
 
-class PlannedInjection(Frozen):
-    """An injection with its selectors expanded and its fault compiled. Times are seconds from the cell's t=0."""
+class Choice(Frozen):
+    """What a fault came to, compiled.
+
+    Attributes:
+        links: ids of those that it bends.
+        sentence: "api->db:5432 answers 200 ms ± 20 ms late".
+        matrix, sides, notes: as of `faults.model.Compiled`.
+    """
+
+    links: tuple[str, ...] = ()
+    effects: tuple[Effect, ...]
+    evidence: tuple[Evidence, ...]
+    sentence: str
+    matrix: tuple[Passage, ...] = ()
+    sides: dict[str, tuple[str, ...]] = {}
+    notes: tuple[str, ...] = ()
+
+
+class PlannedInjection(Choice):
+    """An injection with its selectors expanded and its fault compiled. Times are seconds from the cell's t=0.
+
+    Attributes:
+        nodes: what it is on, for a fault on nodes.
+        role: it is placed relative to the node that holds this (`leader`), which is asked when it begins.
+        choices: node -> what is done when that node holds the role. What stands in the injection itself is then the
+            choice for the first of them, and only an example.
+    """
 
     id: str
     fault: str
     at: float
     until: float | None
-    links: tuple[str, ...] = ()
     nodes: tuple[str, ...] = ()
-    effects: tuple[Effect, ...]
-    evidence: tuple[Evidence, ...]
-    sentence: str  # "api->db:5432 answers 200 ms ± 20 ms late"
+    role: str | None = None
+    choices: dict[str, Choice] = {}
 
 
 class CellPlan(Frozen):
@@ -60,7 +85,7 @@ class Plan(Frozen):
     injections: tuple[PlannedInjection, ...]
     cells: tuple[CellPlan, ...]
     interposition: str  # hosts | rewrite | auto (decided when the stack starts)
-    toxiproxy: str = "embedded"
+    toxiproxy: Literal["embedded", "real"] = "embedded"
     estimated_seconds: float
     warnings: tuple[str, ...] = ()
     defaults: dict[str, str] = {}  # what the experiment left out, and what was filled in
@@ -74,6 +99,7 @@ def make_plan(
     seed: int | None = None,
     trials: int | None = None,
     interposition: str = "auto",
+    toxiproxy: Literal["embedded", "real"] = "embedded",
     abilities: Collection[str],
 ) -> Plan:
     """Everything that will happen. Pure: the same input gives the same plan.
@@ -85,7 +111,7 @@ def make_plan(
     Args:
         loaded: as read by `spec.load`.
         seed, trials: instead of what the experiment says.
-        interposition: `auto`, `hosts` or `rewrite`.
+        interposition: `auto`, `hosts` or `rewrite`. toxiproxy: which server bends the links.
         abilities: what the runtime can do (`Runtime.abilities()`).
 
     Raises:
@@ -100,7 +126,7 @@ def make_plan(
                 f"--{key} is {value}", hint="give at least 1" if key == "trials" else "give a number from 0"
             )
     loaded = replace(loaded, experiment=loaded.experiment.model_copy(update=told))
-    checked = check(loaded, target)
+    checked = check(loaded, target, toxiproxy)
     if checked.problems:
         raise SpecError(checked.problems)
     _able(loaded, target, interposition, abilities)
@@ -115,6 +141,7 @@ def make_plan(
         injections=tuple(sorted(injections, key=lambda one: (one.at, one.id))),
         cells=cells,
         interposition=interposition,
+        toxiproxy=toxiproxy,
         estimated_seconds=round(starts * _START + len(cells) * cell_seconds(experiment), 3),
         warnings=tuple(checked.warnings),
         defaults=defaults,
@@ -189,12 +216,14 @@ def _injection(identity: str, experiment: Experiment, checked: Checked) -> Plann
         fault=one.fault,
         at=one.at,
         until=one.until,
-        links=tuple(link.id for link in expanded.links),
         nodes=expanded.nodes,
-        effects=expanded.compiled.effects,
-        evidence=expanded.compiled.evidence,
-        sentence=expanded.compiled.sentence,
+        **dict(_choice(expanded.compiled)),
     )
+
+
+def _choice(compiled: Compiled) -> Choice:
+    bent = dict.fromkeys(effect.link for effect in compiled.effects if isinstance(effect, LinkEffect))
+    return Choice(links=tuple(bent), **dict(compiled))
 
 
 def _cells(experiment: Experiment) -> tuple[CellPlan, ...]:

@@ -49,7 +49,7 @@ class Load:
             self._counters.append(Counters.create(Path(config.counters), [c.name for c in config.classes]))
             path = self._folder / f"{name}.json"
             write_atomic(path, config.model_dump_json(indent=1) + "\n")
-            launch = self._block.stack.client.model_copy(
+            launch = self._block.stack.clients[CLIENT].model_copy(
                 update={
                     "name": name,
                     "argv": (sys.executable, "-m", "chaoskit.traffic.worker", str(path)),
@@ -123,7 +123,7 @@ class Load:
     def _config(self, number: int, name: str) -> WorkerConfig:
         experiment, target = self._block.plan.experiment, self._block.plan.target
         workload = next(w for w in target.workloads if w.name == experiment.traffic.workload)
-        host, _, port = self._block.stack.entry.rpartition(":")
+        host, _, port = self._block.stack.entries[CLIENT].rpartition(":")
         return WorkerConfig(
             worker=number,
             workers=len(self.names),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chaoskit.faults.model import WAYS, LinkFault, NoParameters, Where, toxic
+from chaoskit.faults.model import WAYS, Ground, LinkFault, NoParameters, Where, silence
 from chaoskit.stack.effects import Evidence, LinkState
 
 __all__ = ["FAULT", "Blackhole"]
@@ -21,11 +21,16 @@ class Blackhole(LinkFault[NoParameters]):
         """What a client sees."""
         return f"{where.names} fall{where.s} silent: no answer, no close, and new connections are silent too"
 
-    def state(self, parameters: NoParameters, effect: str) -> LinkState:
+    def state(self, parameters: NoParameters, effect: str, ground: Ground) -> LinkState:
         """Silent in both directions."""
-        return LinkState(toxics=tuple(toxic(effect, "blackhole", way) for way in WAYS["both"]))
+        return LinkState(toxics=tuple(silence(effect, way, ground) for way in WAYS["both"]))
 
-    def evidence(self, parameters: NoParameters, link: str) -> Evidence:
+    def notes(self, parameters: NoParameters, ground: Ground) -> tuple[str, ...]:
+        """Where the silence has a hole."""
+        leaks = "closes leak through the cut: the real Toxiproxy withholds data but passes the end of a connection on"
+        return (leaks,) if ground.toxiproxy == "real" else ()
+
+    def evidence(self, parameters: NoParameters, link: str, state: LinkState) -> Evidence:
         """No answer on an open connection, nor on a new one."""
         return Evidence(kind="silent", link=link, expected=_WAIT)
 

@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import model_validator
 
-from chaoskit.faults.model import WAYS, FaultParameters, LinkFault, Stream, Where, toxic
+from chaoskit.faults.model import WAYS, FaultParameters, Ground, LinkFault, Stream, Where, toxic
 from chaoskit.spec.types import Duration
 from chaoskit.stack.effects import Evidence, LinkState
 from chaoskit.units import format_duration
@@ -50,7 +50,7 @@ class Latency(LinkFault[LatencyParameters]):
         spread = f" ± {format_duration(parameters.jitter)}" if parameters.jitter else ""
         return f"{where.names} answer{where.s} {format_duration(parameters.latency)}{spread} late"
 
-    def state(self, parameters: LatencyParameters, effect: str) -> LinkState:
+    def state(self, parameters: LatencyParameters, effect: str, ground: Ground) -> LinkState:
         """Latency toxics that add up to what was asked."""
         ways = WAYS[parameters.stream]
         delays = _shares(parameters.latency, len(ways))
@@ -62,7 +62,7 @@ class Latency(LinkFault[LatencyParameters]):
             )
         )
 
-    def evidence(self, parameters: LatencyParameters, link: str) -> Evidence:
+    def evidence(self, parameters: LatencyParameters, link: str, state: LinkState) -> Evidence:
         """The round trip grows by what was asked."""
         return Evidence(kind="latency", link=link, expected=parameters.latency, tolerance=parameters.jitter)
 

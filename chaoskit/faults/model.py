@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -11,19 +12,21 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from chaoskit.data import Frozen
 from chaoskit.errors import PlanError
 from chaoskit.spec.types import SI
-from chaoskit.stack.effects import Effect, Evidence, LinkEffect, LinkState, NodeEffect, Toxic
-from chaoskit.stack.topology import Link
+from chaoskit.stack.effects import Effect, Evidence, LinkEffect, LinkState, NodeEffect, Passage, Toxic
+from chaoskit.stack.topology import Link, Target
 
 __all__ = [
     "WAYS",
     "Compiled",
     "Fault",
     "FaultParameters",
+    "Ground",
     "LinkFault",
     "NoParameters",
     "NodeFault",
     "Stream",
     "Where",
+    "silence",
     "toxic",
 ]
 
@@ -62,12 +65,44 @@ class Where(NamedTuple):
         return cls(f"{', '.join(names[:-1])} and {names[-1]}" if names else "nothing", "", "are")
 
 
+@dataclass(frozen=True)
+class Ground:
+    """What an injection stands on.
+
+    Attributes:
+        links: what `on:` matched; for a fault on nodes, the links that end at them.
+        nodes: names of the nodes that `on:` matched; empty for a fault on links.
+        seed: of the plan, for faults that choose at random.
+        duration: seconds from its begin to its end; None for an instant.
+        toxiproxy: which server bends the links; the real one has no `blackhole`.
+        roles: role -> the node that holds it, for a fault that is placed relative to one (`Fault.role`).
+    """
+
+    target: Target
+    links: tuple[Link, ...] = ()
+    nodes: tuple[str, ...] = ()
+    seed: int = 0
+    duration: float | None = None
+    toxiproxy: Literal["embedded", "real"] = "embedded"
+    roles: Mapping[str, str] = field(default_factory=dict)
+
+
 class Compiled(Frozen):
-    """What an injection will do. `sentence` says what a client sees while it lasts."""
+    """What an injection will do.
+
+    Attributes:
+        sentence: what a client sees while it lasts.
+        matrix: what passes over every link among those it separates; empty for a fault that separates nobody.
+        sides: name of a side -> its nodes, clients included, for claims `at SIDE`.
+        notes: what the reader must know about how it was done, as sentences without a full stop.
+    """
 
     effects: tuple[Effect, ...]
     evidence: tuple[Evidence, ...]
     sentence: str
+    matrix: tuple[Passage, ...] = ()
+    sides: dict[str, tuple[str, ...]] = {}
+    notes: tuple[str, ...] = ()
 
 
 P = TypeVar("P", bound=FaultParameters)
@@ -79,7 +114,7 @@ class Fault(ABC, Generic[P]):
     Attributes:
         name: as in an experiment's `fault:`. summary: one line for `chaoskit list` and the schema.
         Parameters: the model that validates what the user wrote.
-        targets: what `on:` selects.
+        targets: what `on:` selects; `nothing` when it names its places in other ways, and `on:` is not written.
         instant: it has no duration; the engine begins it and ends it at once.
         abilities: what the runtime must be able to do (a fault on links needs links, of course).
         destroys_data: data may be lost, so that each trial wants a fresh stack.
@@ -88,7 +123,7 @@ class Fault(ABC, Generic[P]):
     name: ClassVar[str]
     summary: ClassVar[str]
     Parameters: type[P]
-    targets: ClassVar[Literal["links", "nodes"]]
+    targets: ClassVar[Literal["links", "nodes", "nothing"]]
     instant: ClassVar[bool] = False
     abilities: ClassVar[frozenset[str]] = frozenset()
     destroys_data: ClassVar[bool] = False
@@ -98,26 +133,20 @@ class Fault(ABC, Generic[P]):
         """What a client sees, as a sentence without a full stop."""
 
     @abstractmethod
-    def compile(
-        self,
-        injection: str,
-        parameters: Mapping[str, Any],
-        links: Sequence[Link],
-        nodes: Sequence[str],
-        seed: int,
-    ) -> Compiled:
-        """Effects and evidence of one injection.
+    def compile(self, injection: str, parameters: Mapping[str, Any], ground: Ground) -> Compiled:
+        """Effects and evidence of one injection. Pure.
 
         Args:
             injection: its id; effects are called `<id>/<n>`.
             parameters: as stored in `Injection.parameters`, SI numbers.
-            links: what the selector matched; for a fault on nodes, the links that end at them.
-            nodes: names of the nodes that the selector matched; empty for a fault on links.
-            seed: of the plan, for faults that choose at random.
 
         Raises:
-            PlanError: the parameters are not valid. The user's to mend.
+            PlanError: the parameters are not valid, or do not fit the ground. The user's to mend.
         """
+
+    def role(self, parameters: Mapping[str, Any]) -> str | None:
+        """The role (`leader`) relative to which it is placed: asked anew when it begins; None for most faults."""
+        return None
 
     def stored(self, parameters: Mapping[str, Any]) -> P:
         """Parameters as they are stored, validated again.
@@ -139,29 +168,34 @@ class LinkFault(Fault[P]):
     targets = "links"
 
     @abstractmethod
-    def state(self, parameters: P, effect: str) -> LinkState:
+    def state(self, parameters: P, effect: str, ground: Ground) -> LinkState:
         """What the link shall be like; toxics are named after `effect`."""
 
     @abstractmethod
-    def evidence(self, parameters: P, link: str) -> Evidence:
-        """What a canary on `link` must see."""
+    def evidence(self, parameters: P, link: str, state: LinkState) -> Evidence:
+        """What must be seen on `link` while it is in `state`."""
 
-    def compile(
-        self, injection: str, parameters: Mapping[str, Any], links: Sequence[Link], nodes: Sequence[str], seed: int
-    ) -> Compiled:
+    def notes(self, parameters: P, ground: Ground) -> tuple[str, ...]:
+        """What the reader must know about how it was done."""
+        return ()
+
+    def compile(self, injection: str, parameters: Mapping[str, Any], ground: Ground) -> Compiled:
         """One effect and one piece of evidence per link."""
         values = self.stored(parameters)
         effects: list[Effect] = []
-        for number, link in enumerate(links, 1):
+        evidence: list[Evidence] = []
+        for number, link in enumerate(ground.links, 1):
             identity = f"{injection}/{number}"
-            state = self.state(values, identity)
+            state = self.state(values, identity, ground)
             effects.append(
                 LinkEffect(id=identity, injection=injection, link=link.id, enabled=state.enabled, toxics=state.toxics)
             )
+            evidence.append(self.evidence(values, link.id, state))
         return Compiled(
             effects=tuple(effects),
-            evidence=tuple(self.evidence(values, link.id) for link in links),
-            sentence=self.describe(values, Where.of([link.id for link in links])),
+            evidence=tuple(evidence),
+            sentence=self.describe(values, Where.of([link.id for link in ground.links])),
+            notes=self.notes(values, ground),
         )
 
 
@@ -174,11 +208,10 @@ class NodeFault(Fault[P]):
     link_kind: ClassVar[str | None] = None
     link_expected: ClassVar[float] = 0.0
 
-    def compile(
-        self, injection: str, parameters: Mapping[str, Any], links: Sequence[Link], nodes: Sequence[str], seed: int
-    ) -> Compiled:
+    def compile(self, injection: str, parameters: Mapping[str, Any], ground: Ground) -> Compiled:
         """One effect per node; evidence from its processes and from every link that ends at it."""
         values = self.stored(parameters)
+        nodes, links = ground.nodes, ground.links
         evidence = [Evidence(kind=self.node_kind, node=node) for node in nodes]
         if self.link_kind is not None:
             # A plain TCP connect succeeds while the node is frozen: it cannot show silence.
@@ -200,3 +233,12 @@ class NodeFault(Fault[P]):
 def toxic(effect: str, kind: str, way: Way, **attributes: int) -> Toxic:
     """A toxic named after its effect. Toxiproxy cannot address a name with a slash in it."""
     return Toxic(name=f"{effect.replace('/', '.')}.{kind}.{way}", type=kind, stream=way, attributes=attributes)
+
+
+def silence(effect: str, way: Way, ground: Ground) -> Toxic:
+    """The toxic that withholds everything in one direction, as far as the server can: the real Toxiproxy's `timeout: 0`
+    drops data for ever but lets a close through.
+    """
+    if ground.toxiproxy == "real":
+        return toxic(effect, "timeout", way, timeout=0)
+    return toxic(effect, "blackhole", way)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chaoskit.faults.model import LinkFault, NoParameters, Where
+from chaoskit.faults.model import Ground, LinkFault, NoParameters, Where
 from chaoskit.stack.effects import Evidence, LinkState
 
 __all__ = ["FAULT", "Outage"]
@@ -19,11 +19,11 @@ class Outage(LinkFault[NoParameters]):
         """What a client sees."""
         return f"{where.names} refuse{where.s} every connection"
 
-    def state(self, parameters: NoParameters, effect: str) -> LinkState:
+    def state(self, parameters: NoParameters, effect: str, ground: Ground) -> LinkState:
         """Not enabled."""
         return LinkState(enabled=False)
 
-    def evidence(self, parameters: NoParameters, link: str) -> Evidence:
+    def evidence(self, parameters: NoParameters, link: str, state: LinkState) -> Evidence:
         """Connects are refused."""
         return Evidence(kind="refused", link=link)
 

@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import model_validator
 
-from chaoskit.faults.model import FaultParameters, LinkFault, Where, toxic
+from chaoskit.faults.model import FaultParameters, Ground, LinkFault, Where, toxic
 from chaoskit.spec.types import Duration
 from chaoskit.stack.effects import Evidence, LinkState
 from chaoskit.units import format_duration
@@ -47,11 +47,11 @@ class Reset(LinkFault[ResetParameters]):
         )
         return f"{where.names} reset{where.s} every connection{late}"
 
-    def state(self, parameters: ResetParameters, effect: str) -> LinkState:
+    def state(self, parameters: ResetParameters, effect: str, ground: Ground) -> LinkState:
         """A reset toxic on the requests."""
         return LinkState(toxics=(toxic(effect, "reset_peer", "upstream", timeout=round(parameters.delay * 1000)),))
 
-    def evidence(self, parameters: ResetParameters, link: str) -> Evidence:
+    def evidence(self, parameters: ResetParameters, link: str, state: LinkState) -> Evidence:
         """ECONNRESET on use."""
         return Evidence(kind="reset", link=link, expected=parameters.delay)
 

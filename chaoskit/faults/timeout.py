@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import model_validator
 
-from chaoskit.faults.model import WAYS, FaultParameters, LinkFault, Stream, Where, toxic
+from chaoskit.faults.model import WAYS, FaultParameters, Ground, LinkFault, Stream, Where, toxic
 from chaoskit.spec.types import Duration
 from chaoskit.stack.effects import Evidence, LinkState
 from chaoskit.units import format_duration
@@ -49,12 +49,12 @@ class Timeout(LinkFault[TimeoutParameters]):
             f"{where.names} never answer{where.s}; connections are closed after {format_duration(parameters.timeout)}"
         )
 
-    def state(self, parameters: TimeoutParameters, effect: str) -> LinkState:
+    def state(self, parameters: TimeoutParameters, effect: str, ground: Ground) -> LinkState:
         """Timeout toxics."""
         limit = round(parameters.timeout * 1000)
         return LinkState(toxics=tuple(toxic(effect, "timeout", way, timeout=limit) for way in WAYS[parameters.stream]))
 
-    def evidence(self, parameters: TimeoutParameters, link: str) -> Evidence:
+    def evidence(self, parameters: TimeoutParameters, link: str, state: LinkState) -> Evidence:
         """No answer, and the end of the connection when the time is up."""
         return Evidence(kind="timeout", link=link, expected=parameters.timeout)
 

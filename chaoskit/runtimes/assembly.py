@@ -16,7 +16,7 @@ from chaoskit.runtimes.rewriting import Rewriter, substitute
 from chaoskit.runtimes.servers import Place, Recipe
 from chaoskit.runtimes.surroundings import app_environment, base_environment, own_python_environment
 from chaoskit.stack.launch import LaunchSpec, ProxySpec, ReadySpec, StackSpec
-from chaoskit.stack.topology import CLIENT, Node, Service, Target
+from chaoskit.stack.topology import Node, Service, Target
 from chaoskit.toxiproxy.links import server_argv
 
 __all__ = ["assemble"]
@@ -75,19 +75,24 @@ def assemble(
         ),
         proxy_process=_proxy(site),
         control=_joined(addresses.control),
-        client=LaunchSpec(
-            name=CLIENT,
-            argv=(sys.executable,),
-            env=own_python_environment(str(folder)),
-            cwd=str(folder),
-            hosts=_hosts(site, CLIENT),
-            log=_log(site, CLIENT),
-        ),
-        entry=_entry(site),
+        clients={client: _client(site, client) for client in target.clients},
+        entries={client: _entry(site, client) for client in target.clients},
         canaries={
             name: (*addresses.links[name], link.protocol, target.service_of(link.destination).health_path)
             for name, link in links.items()
         },
+        real={f"{node}:{port}": _joined(endpoint) for (node, port), endpoint in addresses.real.items()},
+    )
+
+
+def _client(site: _Site, client: str) -> LaunchSpec:
+    return LaunchSpec(
+        name=client,
+        argv=(sys.executable,),
+        env=own_python_environment(str(site.folder)),
+        cwd=str(site.folder),
+        hosts=_hosts(site, client),
+        log=_log(site, client),
     )
 
 
@@ -241,15 +246,15 @@ def _proxy(site: _Site) -> LaunchSpec:
     )
 
 
-def _entry(site: _Site) -> str:
+def _entry(site: _Site, client: str) -> str:
     """Where clients dial, as they see it. Several nodes of the entry share its name; without names the first is it."""
     topology, entry = site.target.topology, site.target.entry
-    for link in topology.links_from(CLIENT):
+    for link in topology.links_from(client):
         if topology.node(link.destination).service == entry:
             named = (entry, link.port)
             return _joined(site.addresses.links[link.id] if site.addresses.hosts is None else named)
     raise TargetError(
-        f"no link leads from the clients to the entry {entry}", hint="give the entry a port (x-chaoskit: process: port)"
+        f"no link leads from {client} to the entry {entry}", hint="give the entry a port (x-chaoskit: process: port)"
     )
 
 

@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from chaoskit import linux
 from chaoskit.errors import AbilityError, ChaosKitError, EnvironmentFault, PlanError
@@ -55,7 +55,12 @@ class ProcessRuntime:
         return _first(interposition, possible)
 
     def layout(
-        self, target: Target, env: Mapping[str, Mapping[str, str]], folder: Path, interposition: str
+        self,
+        target: Target,
+        env: Mapping[str, Mapping[str, str]],
+        folder: Path,
+        interposition: str,
+        toxiproxy: Literal["embedded", "real"] = "embedded",
     ) -> StackSpec:
         """Addresses, processes and proxies for one variant; see the contract.
 

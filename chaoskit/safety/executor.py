@@ -17,7 +17,17 @@ from typing import NamedTuple
 
 from chaoskit.contracts import LinkControl, NodeControl
 from chaoskit.errors import ChaosKitError, HealError, LinkError
-from chaoskit.stack.effects import CLEAN, Effect, LinkEffect, LinkState, NodeState, Toxic, fold_links, fold_nodes
+from chaoskit.stack.effects import (
+    CLEAN,
+    Effect,
+    LinkEffect,
+    LinkState,
+    NodeEffect,
+    NodeState,
+    Toxic,
+    fold_links,
+    fold_nodes,
+)
 
 __all__ = ["Confirmed", "Executor", "links_by_destination"]
 
@@ -157,7 +167,7 @@ class Executor:
     async def _settle(self, effects: Sequence[Effect]) -> Confirmed:
         """Settle what the effects touch: nodes and the links to them, other links beside them."""
         links = {effect.link: None for effect in effects if isinstance(effect, LinkEffect)}
-        nodes = {effect.node: None for effect in effects if not isinstance(effect, LinkEffect)}
+        nodes = {effect.node: None for effect in effects if isinstance(effect, NodeEffect)}
         await self._all([*(self._settle_node(node) for node in nodes), *(self._settle_link(link) for link in links)])
         state: dict[str, LinkState | NodeState] = {}
         for node in nodes:

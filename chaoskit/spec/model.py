@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import JsonValue
+
 from chaoskit.data import Frozen
 
 __all__ = [
@@ -122,7 +124,7 @@ class Injection(Frozen):
     on: tuple[str, ...]  # selectors as written
     at: float
     until: float | None
-    parameters: dict[str, float | int | str | bool] = {}  # by the fault's own schema, SI units
+    parameters: dict[str, JsonValue] = {}  # by the fault's own schema, SI units
 
 
 class Experiment(Frozen):

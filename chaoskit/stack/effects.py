@@ -15,15 +15,19 @@ from chaoskit.data import Frozen
 
 __all__ = [
     "CLEAN",
+    "ActionEffect",
     "Effect",
     "Evidence",
     "LinkEffect",
     "LinkState",
     "NodeEffect",
     "NodeState",
+    "Passage",
+    "StressEffect",
     "Toxic",
     "fold_links",
     "fold_nodes",
+    "fold_stress",
 ]
 
 NodeState = Literal["running", "paused", "killed"]
@@ -49,36 +53,83 @@ class LinkState(Frozen):
 CLEAN = LinkState()
 
 
-class LinkEffect(Frozen):
+class _Timed(Frozen):
+    """What every effect has. `begins` and `ends` are seconds from the begin of its injection; `ends` None = with it."""
+
+    id: str  # unique in a cell: "<injection>/<n>"; toxic names begin with it
+    injection: str
+    begins: float = 0.0
+    ends: float | None = None
+
+
+class LinkEffect(_Timed):
     """`link` shall be refused (enabled=False) and/or carry these toxics while the effect is active."""
 
     kind: Literal["link"] = "link"
-    id: str  # unique in a cell: "<injection>/<n>"; toxic names begin with it
-    injection: str
     link: str
     enabled: bool = True
     toxics: tuple[Toxic, ...] = ()
 
 
-class NodeEffect(Frozen):
-    """`node` shall be paused or killed while the effect is active; healed = running again, its data kept."""
+class NodeEffect(_Timed):
+    """`node` shall be paused or killed while the effect is active; healed = running again.
+
+    Its data is kept, or thrown away when it is killed (`wipe`), so that it starts as new.
+    """
 
     kind: Literal["node"] = "node"
-    id: str
-    injection: str
     node: str
     state: Literal["paused", "killed"]
+    wipe: bool = False
 
 
-Effect = Annotated[LinkEffect | NodeEffect, Field(discriminator="kind")]
+class StressEffect(_Timed):
+    """`cpu` processors shall be burnt beside `node`, on the processors it may use, while the effect is active."""
+
+    kind: Literal["stress"] = "stress"
+    node: str
+    cpu: float
+
+
+class ActionEffect(_Timed):
+    """`action`, a function of the target, shall have been done; `undo` (another one) takes it back, where there is one.
+
+    Attributes:
+        arguments: texts by name, as the experiment gives them.
+        timeout: seconds that the action, and its undo, may take.
+    """
+
+    kind: Literal["action"] = "action"
+    action: str
+    arguments: dict[str, str] = {}
+    undo: str | None = None
+    timeout: float = 10.0
+
+
+Effect = Annotated[LinkEffect | NodeEffect | StressEffect | ActionEffect, Field(discriminator="kind")]
+
+
+class Passage(Frozen):
+    """What may pass over a link while a fault lasts: bytes of the one who dials (`up`), and of the other (`down`)."""
+
+    link: str
+    up: bool
+    down: bool
 
 
 class Evidence(Frozen):
-    """What a canary must see on one link (or node) for an injection to count.
+    """What must be seen on one link (or node) for an injection to count.
 
-    kind: latency (added `expected` seconds round trip), refused (connect refused), silent (no answer within
-    `expected` seconds), reset (connection reset on use), timeout (no answer, closed after `expected` seconds),
-    down / frozen / restarted (node: no process, none running, none of the former ones).
+    By a canary, a client of our own through the link:
+        latency: the round trip grows by `expected` seconds. refused: connects are refused. silent: no answer within
+        `expected` seconds. reset: reset on use. timeout: no answer, closed after `expected` seconds. slow_close: the
+        end comes `expected` seconds after the answer. flaky: a share `expected` of new connections fails.
+    By what the link itself counts (bytes per direction, hits of `toxics`), for which there must be traffic:
+        bandwidth: at most `expected` bytes per second, and something was held back. sliced: pieces of `expected` bytes.
+        limited: connections were cut after `expected` bytes. cut: no byte passes in the direction `stream`, and some
+        did before. open: bytes go on passing in that direction.
+    Of the node: down / frozen / restarted: no process, none running, none of the former ones. stress: `expected`
+        processors are burnt. Of the action: done.
     """
 
     kind: str
@@ -86,6 +137,8 @@ class Evidence(Frozen):
     node: str | None = None
     expected: float = 0.0
     tolerance: float = 0.0
+    stream: Literal["up", "down", "both"] = "both"
+    toxics: tuple[str, ...] = ()
 
 
 def fold_links(active: Iterable[Effect]) -> dict[str, LinkState]:
@@ -104,4 +157,13 @@ def fold_nodes(active: Iterable[Effect]) -> dict[str, NodeState]:
     for effect in active:
         if isinstance(effect, NodeEffect):
             found[effect.node] = "killed" if "killed" in (effect.state, found.get(effect.node)) else effect.state
+    return found
+
+
+def fold_stress(active: Iterable[Effect]) -> dict[str, float]:
+    """Processors to burn beside every node that an active effect touches: they add up."""
+    found: dict[str, float] = {}
+    for effect in active:
+        if isinstance(effect, StressEffect):
+            found[effect.node] = found.get(effect.node, 0.0) + effect.cpu
     return found

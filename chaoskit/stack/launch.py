@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from chaoskit.data import Frozen
 from chaoskit.stack.topology import Protocol
 
@@ -67,9 +69,12 @@ class StackSpec(Frozen):
         interposition: hosts | rewrite.
         proxies: all links. control: host:port of the Toxiproxy REST API.
         proxy_process: the Toxiproxy server process; it is started first.
-        client: launch template (hosts, env, user) for traffic workers; the name and argv are replaced.
-        entry: host:port that the client dials, by its own view (name in `hosts`, address in `rewrite`).
+        clients: client node -> launch template (hosts, env, user) for its traffic workers; name and argv are replaced.
+        entries: client node -> host:port that it dials, by its own view (name in `hosts`, address in `rewrite`).
         canaries: link id -> (host, port, protocol, path): where a canary dials to go through that link.
+        real: "node:port" -> host:port of the endpoint itself, past every link: what actions talk to, and what nobody
+            else may be seen to be connected to.
+        toxiproxy: which server bends the links.
     """
 
     interposition: str
@@ -77,6 +82,8 @@ class StackSpec(Frozen):
     proxies: tuple[ProxySpec, ...]
     proxy_process: LaunchSpec
     control: str
-    client: LaunchSpec
-    entry: str
+    clients: dict[str, LaunchSpec]
+    entries: dict[str, str]
     canaries: dict[str, tuple[str, int, Protocol, str]]
+    real: dict[str, str] = {}
+    toxiproxy: Literal["embedded", "real"] = "embedded"

@@ -8,11 +8,13 @@ from chaoskit.data import Frozen
 
 __all__ = [
     "CLIENT",
+    "ActionSpec",
     "ClassSpec",
     "Healthcheck",
     "Link",
     "Node",
     "Protocol",
+    "RoleSpec",
     "Service",
     "Target",
     "Topology",
@@ -139,6 +141,37 @@ class WorkloadSpec(Frozen):
     invariants: tuple[str, ...] = ()
 
 
+class ActionSpec(Frozen):
+    """An action that a target declares: a function in its `actions.py`, called with a Place and texts by name.
+
+    Attributes:
+        function: its name in `file` (absolute path).
+        arguments: names that it takes; an experiment gives some or all of them.
+        undo: name of the action that takes it back when the injection ends; None where nothing has to be.
+        timeout: seconds that it may take.
+    """
+
+    name: str
+    file: str
+    function: str
+    arguments: tuple[str, ...] = ()
+    undo: str | None = None
+    timeout: float = 10.0
+
+
+class RoleSpec(Frozen):
+    """A role that one node holds at a time (`leader`): `function` of `file` says which one, within `timeout` seconds.
+
+    `nodes` are those that can hold it.
+    """
+
+    name: str
+    file: str
+    function: str
+    nodes: tuple[str, ...]
+    timeout: float = 5.0
+
+
 class Target(Frozen):
     """A folder `targets/<name>/`, read: one description that serves all runtimes.
 
@@ -147,6 +180,9 @@ class Target(Frozen):
         entry: service that clients talk to. failover_bound: D in seconds (0: no failover is claimed).
         gossips: members tell each other their addresses; the `rewrite` interposition must refuse.
         notes: what the Compose file says and chaoskit does not do, as sentences; `plan` prints them.
+        clients: client nodes that traffic comes from: `client`, or `client@n1` … that stand beside nodes of the entry
+            and dial only these.
+        actions, roles: what the target can be told to do, and asked.
     """
 
     name: str
@@ -159,6 +195,9 @@ class Target(Frozen):
     failover_bound: float = 0.0
     gossips: bool = False
     notes: tuple[str, ...] = ()
+    clients: tuple[str, ...] = (CLIENT,)
+    actions: tuple[ActionSpec, ...] = ()
+    roles: tuple[RoleSpec, ...] = ()
 
     def service(self, name: str) -> Service:
         """The service of that name.

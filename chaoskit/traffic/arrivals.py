@@ -113,7 +113,8 @@ def _pieces(arrivals: Arrivals, phase: int) -> list[_Piece]:
     start, over = arrivals.at or 0.0, arrivals.over or 0.0
     end, before = start + over, start * arrivals.rate
     inside, last = rate_at(arrivals, start), rate_at(arrivals, math.inf)
-    slope = (last - inside) / over if arrivals.shape == "ramp" and over > 0 else 0.0
+    # A ramp within a nanosecond is a step: due times know no less, and the slope would overflow.
+    slope = (last - inside) / over if arrivals.shape == "ramp" and over > 1e-9 else 0.0
     return [
         _Piece(0.0, arrivals.rate, 0.0, 0.0),
         _Piece(start, inside, slope, before),

@@ -153,7 +153,7 @@ class Trial:
         """Run code as a traffic worker would be run; what it printed as JSON."""
         log = self.folder / "logs" / "asking.log"
         log.unlink(missing_ok=True)
-        template = self.stack.client
+        template = self.stack.clients["client"]
         await self.driver.spawn(
             template.model_copy(
                 update={"name": "asking", "argv": (sys.executable, "-c", code, *arguments), "log": str(log)}
@@ -194,14 +194,14 @@ async def life(trial: Trial) -> dict[str, Any]:
 
 
 async def _serve(trial: Trial) -> dict[str, Any]:
-    seen = await trial.client(CLIENT_ASKS, trial.stack.entry)
+    seen = await trial.client(CLIENT_ASKS, trial.stack.entries["client"])
     link = next(proxy.name for proxy in trial.stack.proxies if proxy.name.startswith("api->db"))
     await trial.driver.links.apply(link, LinkState(enabled=False))
     cut = await trial.client(
         "import json, sys, urllib.request, urllib.error\n"
         "try: urllib.request.urlopen(sys.argv[1])\n"
         "except urllib.error.HTTPError as error: print(json.dumps(error.read().decode()))",
-        f"http://{trial.stack.entry}/db",
+        f"http://{trial.stack.entries['client']}/db",
     )
     await trial.driver.links.apply(link, LinkState())
     outside = []
@@ -320,7 +320,7 @@ async def attempt(trial: Trial) -> dict[str, Any]:
 async def workers(trial: Trial) -> dict[str, Any]:
     """What is said of processes that end, whether they were told to or not."""
     async with trial:
-        shell = trial.stack.client.model_copy(
+        shell = trial.stack.clients["client"].model_copy(
             update={"argv": ("/bin/sh", "-c", "echo last words; exit 3"), "name": "w1"}
         )
         killed = shell.model_copy(update={"argv": ("/bin/sh", "-c", "kill -9 $$"), "name": "w2"})

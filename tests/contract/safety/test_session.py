@@ -98,8 +98,8 @@ def test_unknown_runtime_is_said_by_name(run: RunDir) -> None:
         proxies=(),
         proxy_process=launch,
         control="",
-        client=launch,
-        entry="",
+        clients={"client": launch},
+        entries={"client": ""},
         canaries={},
     )
 

@@ -10,12 +10,17 @@ from pydantic import ValidationError
 
 from chaoskit import registry
 from chaoskit.errors import PlanError
+from chaoskit.faults.model import Ground
 from chaoskit.stack.effects import LinkEffect, NodeEffect, fold_links, fold_nodes
-from chaoskit.stack.topology import Link
+from chaoskit.stack.topology import Link, Target, Topology
 
 DB = Link(source="api", destination="db", port=5432, protocol="postgres")
 CACHE = Link(source="api", destination="cache", port=6379, protocol="resp")
 RAW = Link(source="api", destination="db", port=9999, protocol="tcp")
+
+TARGET = Target(
+    name="t", folder="/t", compose_file="/t", services=(), topology=Topology(nodes=(), links=()), entry="api"
+)
 
 GOOD: dict[str, dict[str, Any]] = {
     "latency": {"latency": "200ms", "jitter": "20ms"},
@@ -33,7 +38,7 @@ def compiled(name: str, raw: dict[str, Any], links: tuple[Link, ...] = (DB, CACH
     fault = registry.load("fault", name)
     stored = fault.Parameters.model_validate(raw).model_dump()
     assert json.loads(json.dumps(stored)) == stored  # goes into plan.json as it is
-    return fault.compile("slow", stored, links, nodes, 7)
+    return fault.compile("slow", stored, Ground(TARGET, links, nodes, 7, duration=10.0))
 
 
 @pytest.mark.parametrize("name", GOOD)
@@ -119,4 +124,4 @@ def test_what_would_surprise_is_refused(name: str, raw: dict[str, Any], why: str
 
 def test_stored_parameters_that_are_not_valid_are_a_plan_error() -> None:
     with pytest.raises(PlanError, match="fault latency: latency"):
-        registry.load("fault", "latency").compile("x", {"latency": -1.0}, (DB,), (), 0)
+        registry.load("fault", "latency").compile("x", {"latency": -1.0}, Ground(TARGET, (DB,)))

@@ -52,9 +52,9 @@ def test_hosts_changes_nothing_but_names(shop: Target, layout: Callable[..., Sta
     assert api.hosts is not None
     listens = {proxy.name: proxy.listen for proxy in stack.proxies}
     assert {name: f"{address}:5432" for address, name in api.hosts}["db"] == listens["api->db:5432"]
-    assert stack.client.hosts is not None
-    assert [name for _, name in stack.client.hosts] == ["api"]
-    assert stack.entry == "api:8000"
+    assert stack.clients["client"].hosts is not None
+    assert [name for _, name in stack.clients["client"].hosts] == ["api"]
+    assert stack.entries["client"] == "api:8000"
     assert stack.canaries["client->api:8000"][2:] == ("http", "/health")
     assert api.after == ("db", "cache")
     assert api.own_pids
@@ -69,9 +69,9 @@ def test_rewrite_puts_the_links_into_environment_and_command(shop: Target, layou
     assert api.env["CACHE"] == f"redis://{listens['api->cache:6379']}"
     assert api.env["SELF"] == upstream["client->api:8000"]  # itself, directly
     assert api.argv[-1] == upstream["client->api:8000"].split(":")[1]
-    assert stack.entry == listens["client->api:8000"]
+    assert stack.entries["client"] == listens["client->api:8000"]
     assert api.hosts is None
-    assert stack.client.hosts is None
+    assert stack.clients["client"].hosts is None
     assert stack.canaries["api->db:5432"][:2] == ("127.0.0.1", int(listens["api->db:5432"].split(":")[1]))
 
 
@@ -102,7 +102,10 @@ def test_callers_environment_stays_outside(
     monkeypatch.delenv("PATH")
     stack = layout(shop, "hosts")
     assert "hush" not in stack.model_dump_json()
-    assert all(found.env["HOME"] and found.env["PATH"] for found in (*stack.nodes, stack.client, stack.proxy_process))
+    assert all(
+        found.env["HOME"] and found.env["PATH"]
+        for found in (*stack.nodes, stack.clients["client"], stack.proxy_process)
+    )
 
 
 def test_four_side_by_side_never_collide(shop: Target, tmp_path: Path) -> None:

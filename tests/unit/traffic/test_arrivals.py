@@ -4,7 +4,7 @@ import hashlib
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from chaoskit.spec.model import Arrivals
@@ -56,6 +56,7 @@ def test_a_longer_phase_begins_like_a_shorter_one(plan: Arrivals, duration: floa
 
 
 @given(plans, st.integers(1, 5))
+@example(Arrivals(shape="ramp", rate=0.0, peak=1.0, at=0.0, over=2.3e-308), 1)  # its slope is no number
 def test_even_arrivals_are_dealt_to_the_workers(plan: Arrivals, workers: int) -> None:
     plan = plan.model_copy(update={"random": False})
     parts = [due_times(plan, 5.0, seed=1, worker=worker, workers=workers) for worker in range(workers)]

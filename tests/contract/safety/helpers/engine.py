@@ -35,7 +35,7 @@ async def main(options: dict[str, Any]) -> None:
     effects = EFFECTS.validate_python(options["effects"])
     stack = StackSpec.model_validate(options["stack"])
     STACK.append(stack)
-    worker = stack.client.model_copy(update={"name": "worker", "log": stack.nodes[0].log + ".worker"})
+    worker = stack.clients["client"].model_copy(update={"name": "worker", "log": stack.nodes[0].log + ".worker"})
     reader = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
 

@@ -18,6 +18,7 @@ from typing import Any
 from chaoskit import registry
 from chaoskit.errors import ChaosKitError
 from chaoskit.faults.evidence import Witness
+from chaoskit.faults.model import Ground
 from chaoskit.safety.session import Supervisor
 from chaoskit.stack.launch import StackSpec
 from chaoskit.stack.topology import CLIENT, Link, Node, Service, Target, Topology
@@ -93,8 +94,8 @@ def compiled(target: Target, name: str) -> Any:
     fault = registry.load("fault", name)
     raw, places = FAULTS[name]
     nodes = places if fault.targets == "nodes" else ()
-    links = [link for link in target.topology.links if (link.destination in nodes if nodes else link.id in places)]
-    return fault.compile(name, fault.Parameters.model_validate(raw).model_dump(), links, nodes, 1)
+    links = tuple(link for link in target.topology.links if (link.destination in nodes if nodes else link.id in places))
+    return fault.compile(name, fault.Parameters.model_validate(raw).model_dump(), Ground(target, links, nodes, 1, 10.0))
 
 
 async def inject(supervisor: Supervisor, stack: StackSpec, target: Target, name: str) -> None:
