@@ -24,6 +24,7 @@ __all__ = [
     "LinkFault",
     "NoParameters",
     "NodeFault",
+    "ParameterError",
     "Stream",
     "Where",
     "silence",
@@ -44,6 +45,14 @@ class FaultParameters(BaseModel):
     """Base of every fault's parameters: as the user wrote them on the way in, SI numbers inside."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ParameterError(PlanError):
+    """A parameter does not fit the ground. `path` leads to it below the injection: `("groups", 0, 1)`."""
+
+    def __init__(self, path: tuple[str | int, ...], message: str, *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.path = path
 
 
 class NoParameters(FaultParameters):
@@ -116,6 +125,7 @@ class Fault(ABC, Generic[P]):
         Parameters: the model that validates what the user wrote.
         targets: what `on:` selects; `nothing` when it names its places in other ways, and `on:` is not written.
         instant: it has no duration; the engine begins it and ends it at once.
+        may_last: it is an instant unless `for` is written.
         abilities: what the runtime must be able to do (a fault on links needs links, of course).
         destroys_data: data may be lost, so that each trial wants a fresh stack.
     """
@@ -125,6 +135,7 @@ class Fault(ABC, Generic[P]):
     Parameters: type[P]
     targets: ClassVar[Literal["links", "nodes", "nothing"]]
     instant: ClassVar[bool] = False
+    may_last: ClassVar[bool] = False
     abilities: ClassVar[frozenset[str]] = frozenset()
     destroys_data: ClassVar[bool] = False
 
@@ -141,12 +152,17 @@ class Fault(ABC, Generic[P]):
             parameters: as stored in `Injection.parameters`, SI numbers.
 
         Raises:
-            PlanError: the parameters are not valid, or do not fit the ground. The user's to mend.
+            PlanError: the parameters are not valid, or do not fit the ground (ParameterError: which one). The user's
+            to mend.
         """
 
-    def role(self, parameters: Mapping[str, Any]) -> str | None:
+    def role(self, parameters: Mapping[str, Any], target: Target) -> str | None:
         """The role (`leader`) relative to which it is placed: asked anew when it begins; None for most faults."""
         return None
+
+    def needs(self, parameters: Mapping[str, Any]) -> frozenset[str]:
+        """What the runtime must be able to do for these parameters."""
+        return self.abilities
 
     def stored(self, parameters: Mapping[str, Any]) -> P:
         """Parameters as they are stored, validated again.
