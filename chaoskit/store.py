@@ -47,17 +47,22 @@ def conceal(text: str, environ: Mapping[str, str]) -> str:
     return text
 
 
-def write_atomic(path: Path, data: str | bytes) -> None:
+def write_atomic(path: Path, data: str | bytes, *, mode: int = 0o666) -> None:
     """Write a whole file or none of it.
+
+    Args:
+        mode: permissions of the file, less those that the umask takes away.
 
     Raises:
         StoreError: disk full, no permission, and the like.
     """
     raw = data.encode() if isinstance(data, str) else data
-    with replacing(path, "free space or choose --runs DIR") as temporary, open(temporary, "wb") as file:
-        file.write(raw)
-        file.flush()
-        os.fsync(file.fileno())
+    with replacing(path, "free space or choose --runs DIR") as temporary:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        with open(os.open(temporary, flags, mode), "wb") as file:
+            file.write(raw)
+            file.flush()
+            os.fsync(file.fileno())
 
 
 def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:

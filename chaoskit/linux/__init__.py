@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from chaoskit.linux.calls import parent_death_signal, remove_shared_memory, subreaper
     from chaoskit.linux.capabilities import Capabilities, isolated_python, probe
+    from chaoskit.linux.halting import halt
     from chaoskit.linux.isolation import enter, hosts_text, mount_proc, nsswitch_text, open_up, private_names
     from chaoskit.linux.launcher import CANNOT_ISOLATE, CANNOT_START, END, Launch
     from chaoskit.linux.procfs import (
@@ -23,13 +24,14 @@ if TYPE_CHECKING:
         processes,
         shared_memory,
     )
-    from chaoskit.linux.tcp import Socket, listeners, owners, sockets
+    from chaoskit.linux.tcp import Socket, connected, listeners, owners, sockets
     from chaoskit.linux.timerfd import Timerfd
 
 _HOME = {
     "calls": ("parent_death_signal", "remove_shared_memory", "subreaper"),
     "isolation": ("enter", "hosts_text", "mount_proc", "nsswitch_text", "open_up", "private_names"),
     "capabilities": ("Capabilities", "isolated_python", "probe"),
+    "halting": ("halt",),
     "launcher": ("CANNOT_ISOLATE", "CANNOT_START", "END", "Launch"),
     "procfs": (
         "DEAD",
@@ -46,7 +48,7 @@ _HOME = {
         "processes",
         "shared_memory",
     ),
-    "tcp": ("Socket", "listeners", "owners", "sockets"),
+    "tcp": ("Socket", "connected", "listeners", "owners", "sockets"),
     "timerfd": ("Timerfd",),
 }
 _LAZY = {name: module for module, names in _HOME.items() for name in names}
@@ -66,8 +68,10 @@ __all__ = [
     "alive",
     "boot_id",
     "command",
+    "connected",
     "descendants",
     "enter",
+    "halt",
     "hosts_text",
     "identity",
     "isolated_python",

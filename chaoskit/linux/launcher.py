@@ -22,6 +22,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, NoReturn
 
 from chaoskit.linux.calls import parent_death_signal, remove_shared_memory, subreaper
+from chaoskit.linux.halting import halt
 from chaoskit.linux.isolation import enter, mount_proc, open_up, private_names
 from chaoskit.linux.procfs import DEAD, descendants, shared_memory
 
@@ -90,6 +91,7 @@ def _start(launch: Launch) -> int:
     private = launch.pids or launch.hosts is not None
     if private:
         enter(pids=launch.pids)
+        halt("node-namespace")
     if launch.hosts is not None:
         private_names(launch.hosts)
     if launch.user is not None:

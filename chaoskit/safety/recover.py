@@ -6,6 +6,7 @@ Everything here can be done again and again: after a reboot (only files are left
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -14,13 +15,32 @@ from pathlib import Path
 from typing import Any
 
 from chaoskit import linux
-from chaoskit.errors import ChaosKitError, ExitCode, HealError, LeftoverError, StoreError, UsageError
+from chaoskit.errors import (
+    ChaosKitError,
+    EnvironmentFault,
+    ExitCode,
+    HealError,
+    LeftoverError,
+    StoreError,
+    UsageError,
+)
 from chaoskit.linux import ProcessId
 from chaoskit.safety import hunt
-from chaoskit.safety.active import ActiveRun, entries, leftovers, running, unregister
+from chaoskit.safety.active import (
+    ActiveRun,
+    block,
+    blocked,
+    entries,
+    leftovers,
+    release,
+    running,
+    state_dir,
+    sweep,
+    unregister,
+)
 from chaoskit.safety.ledger import Ledger, LedgerState, read_ledger
 
-__all__ = ["RecoverReport", "preflight", "recover", "stop"]
+__all__ = ["RecoverReport", "preflight", "recover", "stop", "stop_all", "unblock"]
 
 _ENDING = 20.0  # seconds that a supervisor whose engine is dead has to end by itself
 _PATIENCE = (30.0, 20.0)  # seconds after the request, and after SIGTERM
@@ -51,11 +71,20 @@ class RecoverReport:
 
 
 def preflight() -> None:
-    """Refuse to start while an earlier run has left something behind; runs that go on elsewhere are no obstacle.
+    """Refuse to start while an earlier run has left something behind, or while all runs are stopped; runs and stacks
+    that go on elsewhere are no obstacle.
 
     Raises:
-        LeftoverError: one has.
+        LeftoverError: one has. EnvironmentFault: all are stopped, or there is no state folder.
     """
+    state_dir()
+    stopped = blocked()
+    if stopped is not None:
+        since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(stopped.lstat().st_mtime))
+        raise EnvironmentFault(
+            f"nothing may run since {since}, when `chaoskit stop --all` was called ({stopped})",
+            hint="chaoskit stop --release, when whoever stopped it agrees",
+        )
     left = leftovers()
     if left:
         raise LeftoverError(
@@ -74,12 +103,14 @@ def recover(run: str | None = None) -> RecoverReport:
         EnvironmentFault: there is no /proc.
     """
     report = RecoverReport()
+    sweep()
     for entry in list(entries()):
         if run is not None and entry.run != run:
             continue
         if entry.alive and (entry.engine_alive or (run is None and _ends_soon(entry))):
             if entry.engine_alive:
-                report.found.append(f"{entry.run}: is running, left alone (to end it: chaoskit stop {entry.run})")
+                how = f"down {entry.name}" if entry.socket.exists() else f"stop {entry.run}"
+                report.found.append(f"{entry.run}: is running, left alone (to end it: chaoskit {how})")
             else:
                 report.found.append(f"{entry.run}: its engine is dead; its supervisor has cleaned up")
             continue
@@ -112,9 +143,39 @@ def stop(run: str | None = None) -> Iterator[str]:
     yield from _stop_one(found[0])
 
 
+def stop_all() -> Iterator[str]:
+    """Ask all runs and stacks of this user to heal and end, let no new one begin until `unblock`, and wait until all
+    have ended; yields what happens.
+
+    Raises:
+        StoreError: the request cannot be written. HealError: not all could be ended; the others were.
+    """
+    path = block()
+    yield f"no new run may begin until `chaoskit stop --release` ({path})"
+    problems = []
+    for entry in running():
+        try:
+            yield from _stop_one(entry)
+        except HealError as error:
+            problems.append(error.message)
+    if problems:
+        raise HealError("; ".join(problems), hint="chaoskit recover")
+
+
+def unblock() -> Iterator[str]:
+    """Let runs begin again; yields what happens.
+
+    Raises:
+        StoreError: what is in the way cannot be removed.
+    """
+    removed = release()
+    yield "runs may begin again" if removed else "nothing was stopped by `chaoskit stop --all`"
+
+
 def _stop_one(entry: ActiveRun) -> Iterator[str]:
     try:
-        entry.stop_file.touch()
+        if not entry.stop_asked:
+            entry.stop_file.touch(mode=0o600)
     except OSError as error:
         raise HealError(
             f"cannot ask {entry.run} to stop: {entry.stop_file}: {error.strerror}",
@@ -160,7 +221,7 @@ def _recover_one(entry: ActiveRun, report: RecoverReport) -> None:
         if left:
             report.left.append(f"{entry.run}: processes {left} do not die")
             return
-    removed = _remove(state, report, entry.run)
+    removed = _remove(state, folder, report, entry.run)
     if folder.is_dir():
         try:
             ledger = Ledger(folder)
@@ -172,7 +233,8 @@ def _recover_one(entry: ActiveRun, report: RecoverReport) -> None:
     report.done.append(f"{entry.run}: cleaned up; what it measured is kept in {folder}")
 
 
-def _remove(state: LedgerState, report: RecoverReport, run: str) -> list[str]:
+def _remove(state: LedgerState, folder: Path, report: RecoverReport, run: str) -> list[str]:
+    """Remove files that were only for the time of the run, and the data of its nodes (their logs are kept)."""
     removed = []
     for path in state.files:
         try:
@@ -182,6 +244,14 @@ def _remove(state: LedgerState, report: RecoverReport, run: str) -> list[str]:
             pass
         except OSError as error:
             report.left.append(f"{run}: {path} cannot be removed: {error.strerror}")
+    for data in folder.glob("blocks/*/data"):
+        try:
+            shutil.rmtree(data)
+            removed.append(str(data))
+        except FileNotFoundError:
+            pass  # somebody else recovers at the same time
+        except OSError as error:
+            report.left.append(f"{run}: {error.filename or data} cannot be removed: {error.strerror}")
     return removed
 
 

@@ -74,6 +74,7 @@ def _fork(config: Config, entry: ActiveRun) -> int:
             except BlockingIOError:
                 orphaned = False
             if not orphaned:
+                linux.halt("supervisor-namespace")
                 linux.mount_proc()
                 signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
                 code = _serve(config, entry, private=True)
