@@ -98,8 +98,15 @@ class NodeControl(Protocol):
         """As seen in /proc, not as remembered."""
         ...
 
-    async def stress(self, node: str, cpu: float) -> float:
-        """Burn `cpu` processors beside the node, on those it may use; 0 ends it. Returns what is burnt now."""
+    async def stress(self, node: str, cpu: float, until_ns: int | None = None) -> float:
+        """Burn `cpu` processors beside the node, on those it may use; 0 ends it. Returns what is burnt now.
+
+        Args:
+            until_ns: monotonic instant at which the burning ends by itself, whoever is dead or frozen by then.
+
+        Raises:
+            EnvironmentFault: the node may not use that many processors. TargetError: it cannot be started.
+        """
         ...
 
 
@@ -233,6 +240,21 @@ class Intent(Protocol):
     random: random.Random  # seeded for this worker; draw from nothing else
     stamp: str  # unique in the run, URL-safe: put it into every value written
     key: str | None  # final reads: the key to read, from `final()`; None under load: choose one yourself
+
+    @property
+    def prefix(self) -> str:
+        """Begins every stamp of the cell; keys that several workers use begin with it, too."""
+        ...
+
+    @property
+    def worker(self) -> int:
+        """Which of the cell's workers this is, from 0."""
+        ...
+
+    @property
+    def workers(self) -> int:
+        """How many workers the cell has, those of all client nodes together."""
+        ...
 
     def asks(self, *, f: str, key: str | None = None, value: str | None = None) -> None:
         """Say, before sending, what the model calls this and what is written: on record before the request leaves."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from chaoskit.linux.calls import parent_death_signal, remove_shared_memory, subreaper
     from chaoskit.linux.capabilities import Capabilities, isolated_python, probe
+    from chaoskit.linux.filters import deafen, hear
     from chaoskit.linux.halting import halt
     from chaoskit.linux.isolation import enter, hosts_text, mount_proc, nsswitch_text, open_up, private_names
     from chaoskit.linux.launcher import CANNOT_ISOLATE, CANNOT_START, END, Launch
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
         STOPPED,
         Process,
         ProcessId,
+        Usage,
         alive,
         boot_id,
         command,
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
         process,
         processes,
         shared_memory,
+        usage,
     )
     from chaoskit.linux.tcp import Socket, connected, listeners, owners, sockets
     from chaoskit.linux.timerfd import Timerfd
@@ -31,6 +34,7 @@ _HOME = {
     "calls": ("parent_death_signal", "remove_shared_memory", "subreaper"),
     "isolation": ("enter", "hosts_text", "mount_proc", "nsswitch_text", "open_up", "private_names"),
     "capabilities": ("Capabilities", "isolated_python", "probe"),
+    "filters": ("deafen", "hear"),
     "halting": ("halt",),
     "launcher": ("CANNOT_ISOLATE", "CANNOT_START", "END", "Launch"),
     "procfs": (
@@ -38,6 +42,7 @@ _HOME = {
         "STOPPED",
         "Process",
         "ProcessId",
+        "Usage",
         "alive",
         "boot_id",
         "command",
@@ -47,6 +52,7 @@ _HOME = {
         "process",
         "processes",
         "shared_memory",
+        "usage",
     ),
     "tcp": ("Socket", "connected", "listeners", "owners", "sockets"),
     "timerfd": ("Timerfd",),
@@ -65,6 +71,7 @@ __all__ = [
     "ProcessId",
     "Socket",
     "Timerfd",
+    "Usage",
     "alive",
     "boot_id",
     "command",
@@ -72,6 +79,7 @@ __all__ = [
     "descendants",
     "enter",
     "halt",
+    "hear",
     "hosts_text",
     "identity",
     "isolated_python",
@@ -90,6 +98,7 @@ __all__ = [
     "shared_memory",
     "sockets",
     "subreaper",
+    "usage",
 ]
 
 

@@ -15,6 +15,7 @@ __all__ = [
     "STOPPED",
     "Process",
     "ProcessId",
+    "Usage",
     "alive",
     "boot_id",
     "command",
@@ -24,6 +25,7 @@ __all__ = [
     "process",
     "processes",
     "shared_memory",
+    "usage",
 ]
 
 DEAD = "ZX"  # state letters of processes that run no more
@@ -52,6 +54,13 @@ class Process(NamedTuple):
     def id(self) -> ProcessId:
         """Which process this is, beyond its pid."""
         return ProcessId(self.pid, self.start_ticks)
+
+
+class Usage(NamedTuple):
+    """What a process has had of the processors since it began, in seconds: `cpu` used, `waited` for one to be free."""
+
+    cpu: float
+    waited: float
 
 
 def boot_id() -> str:
@@ -152,6 +161,19 @@ def ns_pids(pid: int) -> tuple[int, ...]:
     except OSError:
         return ()
     return (pid,)  # a kernel without PID namespaces does not print the line
+
+
+def usage(pid: int) -> Usage | None:
+    """What the living threads of a process have had; None when it is gone, or where the kernel does not say."""
+    cpu = waited = 0
+    try:
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{thread}/schedstat") as file:
+                words = file.read().split()
+            cpu, waited = cpu + int(words[0]), waited + int(words[1])
+    except (OSError, ValueError, IndexError):
+        return None
+    return Usage(cpu / 1e9, waited / 1e9)
 
 
 def shared_memory(creators: Iterable[int]) -> Iterator[int]:

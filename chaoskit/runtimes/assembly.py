@@ -16,7 +16,7 @@ from chaoskit.runtimes.rewriting import Rewriter, substitute
 from chaoskit.runtimes.servers import Place, Recipe
 from chaoskit.runtimes.surroundings import app_environment, base_environment, own_python_environment
 from chaoskit.stack.launch import LaunchSpec, ProxySpec, ReadySpec, StackSpec
-from chaoskit.stack.topology import Node, Service, Target
+from chaoskit.stack.topology import CLIENT, Node, Service, Target
 from chaoskit.toxiproxy.links import server_argv
 
 __all__ = ["assemble"]
@@ -82,6 +82,9 @@ def assemble(
             for name, link in links.items()
         },
         real={f"{node}:{port}": _joined(endpoint) for (node, port), endpoint in addresses.real.items()},
+        actions=target.actions,
+        roles=target.roles,
+        caller=_caller(site) if target.actions or target.roles else None,
     )
 
 
@@ -93,6 +96,19 @@ def _client(site: _Site, client: str) -> LaunchSpec:
         cwd=str(site.folder),
         hosts=_hosts(site, client),
         log=_log(site, client),
+    )
+
+
+def _caller(site: _Site) -> LaunchSpec:
+    """Where the functions of the target run: outside of every node, with the machine's own names."""
+    return LaunchSpec(
+        name="actions",
+        # -P: the working folder is the user's, and nothing in it may stand before the standard library.
+        argv=(sys.executable, "-P", "-m", "chaoskit.runtimes.actions_runner"),
+        env=own_python_environment(str(site.folder)),
+        cwd=site.target.folder,
+        own_pids=site.own_pids,
+        log=_log(site, "actions"),
     )
 
 
@@ -138,7 +154,15 @@ def _server(
             f"{service.name} is a server without a port", hint=f"name its port; {service.server} uses {recipe.port}"
         )
     setup = recipe.setup(
-        Place(node.name, *binds[0], data=data, environment=environment, image=service.image, command=service.command)
+        Place(
+            node.name,
+            *binds[0],
+            data=data,
+            environment=environment,
+            image=service.image,
+            command=service.command,
+            others=[port for _, port in binds[1:]],
+        )
     )
     return _Start(
         argv=setup.argv,
@@ -247,12 +271,13 @@ def _proxy(site: _Site) -> LaunchSpec:
 
 
 def _entry(site: _Site, client: str) -> str:
-    """Where clients dial, as they see it. Several nodes of the entry share its name; without names the first is it."""
+    """Where a client dials, as it sees it: a node when it stands beside one, else the entry, whose nodes share its
+    name; without names the first of them is it.
+    """
     topology, entry = site.target.topology, site.target.entry
     for link in topology.links_from(client):
-        if topology.node(link.destination).service == entry:
-            named = (entry, link.port)
-            return _joined(site.addresses.links[link.id] if site.addresses.hosts is None else named)
+        named = (entry if client == CLIENT else link.destination, link.port)
+        return _joined(site.addresses.links[link.id] if site.addresses.hosts is None else named)
     raise TargetError(
         f"no link leads from {client} to the entry {entry}", hint="give the entry a port (x-chaoskit: process: port)"
     )

@@ -7,10 +7,12 @@ import logging
 from typing import Any
 
 from chaoskit import linux
-from chaoskit.contracts import LinkControl, NodeControl
+from chaoskit.contracts import ActionControl, LinkControl, NodeControl
 from chaoskit.errors import ChaosKitError, InternalError, LinkError
 from chaoskit.registry import load
+from chaoskit.runtimes.actions import Actions
 from chaoskit.runtimes.nodes import Exited, Nodes
+from chaoskit.runtimes.strays import Strays
 from chaoskit.stack.effects import LinkState
 from chaoskit.stack.launch import LaunchSpec, StackSpec
 
@@ -38,8 +40,11 @@ class ProcessDriver:
 
     nodes: NodeControl
     links: LinkControl
+    actions: ActionControl
 
     def __init__(self) -> None:
+        self._actions = Actions(None)
+        self._strays: Strays | None = None
         self._nodes: Nodes | None = None
         self._proxy: Nodes | None = None
         self._control: Any = None
@@ -58,6 +63,8 @@ class ProcessDriver:
         nodes, proxy = Nodes(exited), Nodes(exited)
         self.nodes = self._nodes = nodes
         self._proxy = proxy
+        self.actions = self._actions = Actions(stack)
+        self._strays = Strays(stack.real, lambda: {**proxy.launchers(), **nodes.launchers()}, stack.proxy_process.name)
         try:
             preparing = asyncio.create_task(nodes.prepare_all(stack.nodes))
             try:
@@ -89,14 +96,18 @@ class ProcessDriver:
             await self._nodes.stop(name, grace)
 
     def pids(self, name: str) -> list[dict[str, object]]:
-        """Processes of a node as in /proc now: `pid` (its own view), `outer` (ours), `state`, `command`."""
+        """Processes of a node, or of what burns beside it, as in /proc now (see `Nodes.pids`)."""
         return [found for nodes in (self._nodes, self._proxy) if nodes is not None for found in nodes.pids(name)]
+
+    def strays(self) -> list[dict[str, str]]:
+        """Connections that lead to a real endpoint past its link, as in /proc now; none while no stack is up."""
+        return [] if self._strays is None else self._strays.look()
 
     async def down(self) -> None:
         """Stop everything, the proxy last; idempotent, never raises. Data of the nodes is thrown away."""
-        nodes, proxy, control = self._nodes, self._proxy, self._control
+        nodes, proxy, control, actions = self._nodes, self._proxy, self._control, self._actions
         self._forget()
-        problems: list[Exception] = []
+        problems = await actions.end_all()
         if nodes is not None:
             problems += await nodes.end_all()
         if control is not None:
@@ -111,5 +122,6 @@ class ProcessDriver:
             _log.warning("while stopping the stack: %s", problem)
 
     def _forget(self) -> None:
-        self._nodes = self._proxy = self._control = None
+        self._nodes = self._proxy = self._control = self._strays = None
         self.nodes, self.links = Nodes(lambda name, code, lines: None), _NoLinks()
+        self.actions = self._actions = Actions(None)

@@ -39,7 +39,13 @@ class Launched:
 
     @classmethod
     async def start(
-        cls, spec: LaunchSpec, argv: Sequence[str] | None = None, *, pids: bool | None = None, capture: bool = False
+        cls,
+        spec: LaunchSpec,
+        argv: Sequence[str] | None = None,
+        *,
+        pids: bool | None = None,
+        capture: bool = False,
+        pass_fds: Sequence[int] = (),
     ) -> Launched:
         """Start a process as the spec says.
 
@@ -47,6 +53,7 @@ class Launched:
             argv: instead of the spec's own (a preparation, a readiness command: same names, user and folder).
             pids: instead of the spec's `own_pids`.
             capture: its output is for `output`, not for the log.
+            pass_fds: descriptors that it gets, under the same numbers.
 
         Raises:
             TargetError: the log or the process cannot be made.
@@ -71,7 +78,7 @@ class Launched:
                         stdin=asyncio.subprocess.DEVNULL,
                         stdout=asyncio.subprocess.PIPE if capture else log,
                         stderr=asyncio.subprocess.STDOUT,
-                        pass_fds=[fd],
+                        pass_fds=[fd, *pass_fds],
                         start_new_session=True,
                         cwd="/",
                     )
@@ -178,6 +185,20 @@ class Launched:
         _send(self.pid, signal.SIGTERM)
         await asyncio.wait({self.exit}, timeout=grace)
         await self.kill()
+
+    async def ended(self, timeout: float) -> int:
+        """Wait for the end of a process that is to end by itself; how it ended. One that is late is killed.
+
+        Raises:
+            TimeoutError: it was late.
+        """
+        try:
+            async with asyncio.timeout(timeout):
+                await asyncio.shield(self.exit)
+        except BaseException:
+            await self.kill()
+            raise
+        return self.returncode or 0
 
     async def output(self, timeout: float) -> tuple[int, str]:
         """Wait for the end of a process started with `capture`; code and output. One that is late is killed.

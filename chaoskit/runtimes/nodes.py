@@ -15,7 +15,8 @@ from chaoskit import linux
 from chaoskit.errors import InternalError, TargetError
 from chaoskit.runtimes.launched import Launched
 from chaoskit.runtimes.ready import await_ready, failure
-from chaoskit.stack.effects import NodeState
+from chaoskit.runtimes.stress import Burners
+from chaoskit.stack.effects import NodeState, burners_of
 from chaoskit.stack.launch import LaunchSpec
 
 __all__ = ["Exited", "Nodes"]
@@ -38,6 +39,8 @@ class Nodes:
         self._running: dict[str, Launched] = {}
         self._locks: dict[str, asyncio.Lock] = {}
         self._watches: set[asyncio.Task[None]] = set()
+        self._bare: set[str] = set()  # nodes that are to start with nothing
+        self._burners = Burners(lambda node: [found.pid for found in self._get(node).members()], self._watch)
 
     async def prepare_all(self, specs: tuple[LaunchSpec, ...]) -> None:
         """Make data folders and run all preparations, those of different nodes at once.
@@ -107,14 +110,17 @@ class Nodes:
         if running is not None:
             await running.terminate(grace)
 
-    async def kill(self, node: str) -> None:
-        """SIGKILL every process of the node; returns when /proc shows none.
+    async def kill(self, node: str, *, wipe: bool = False) -> None:
+        """SIGKILL every process of the node; returns when /proc shows none. With `wipe` its data is gone then, too.
 
         Raises:
-            TargetError: one does not die.
+            TargetError: a process does not die, or the data cannot be removed.
         """
         async with self._lock(node):
             await self._get(node).kill()
+            if wipe:
+                self._bare.add(node)
+                await _wipe(self._specs[node])
 
     async def pause(self, node: str) -> None:
         """SIGSTOP every process of the node; returns when /proc shows none running. A killed one stays killed.
@@ -126,16 +132,21 @@ class Nodes:
             await self._get(node).pause()
 
     async def run(self, node: str) -> None:
-        """Continue a paused node, start a killed one with its data kept; returns when it is ready.
+        """Continue a paused node, start a killed one with the data that it has, or prepare it anew where it was wiped;
+        returns when it is ready.
 
         Raises:
             TargetError: it does not become ready.
         """
         async with self._lock(node):
-            running = self._get(node)
+            running, spec = self._get(node), self._specs[node]
             if running.exit.done() or running.state() == "killed":
                 await running.kill()  # what may be left of it
-                await self._start(self._specs[node])
+                if node in self._bare:
+                    await _wipe(spec)  # an attempt that failed may have left half a database, which none is made over
+                    await _prepare_all_of(spec)
+                    self._bare.discard(node)
+                await self._start(spec)
             else:
                 await running.resume()
                 await await_ready(running)
@@ -144,28 +155,36 @@ class Nodes:
         """As seen in /proc now."""
         return self._get(node).state()
 
+    async def stress(self, node: str, cpu: float, until_ns: int | None = None) -> float:
+        """Burn `cpu` processors beside the node; what is burnt now. See the contract.
+
+        Raises:
+            EnvironmentFault: the node may not use that many processors. TargetError: it cannot be started.
+        """
+        async with self._lock(burners_of(node)):
+            return await self._burners.set(self._get(node).spec, cpu, until_ns)
+
     def pids(self, name: str) -> list[dict[str, object]]:
-        """Processes now: `pid` as it sees itself, `outer` as we see it, `state` letter, `command`."""
-        running = self._running.get(name)
+        """Processes now, of a node or (`burners_of`) beside it: `pid` as it sees itself, `outer` as we see it, `state`
+        letter, `command`, and the seconds of processor time that it had (`cpu_s`) and waited for (`waited_s`), None
+        where that is not known."""
+        running = self._running.get(name) or self._burners.get(name)
         found = running.members() if running is not None else []
-        return [
-            {
-                "pid": (linux.ns_pids(one.pid) or (one.pid,))[-1],
-                "outer": one.pid,
-                "state": one.state,
-                "command": linux.command(one.pid),
-            }
-            for one in found
-        ]
+        return [_shown(one) for one in found]
+
+    def launchers(self) -> dict[str, int]:
+        """Name -> pid of the launcher of everything that runs now."""
+        return {name: running.pid for name, running in self._running.items() if not running.exit.done()}
 
     async def end_all(self) -> list[Exception]:
         """Kill everything and throw the data away; what went wrong on the way."""
-        for running in self._running.values():
+        everything = [*self._running.values(), *self._burners.all()]
+        for running in everything:
             running.told = True
         for watch in self._watches:
             watch.cancel()
         results = await asyncio.gather(
-            *(running.kill() for running in self._running.values()), *self._watches, return_exceptions=True
+            *(running.kill() for running in everything), *self._watches, return_exceptions=True
         )
         for spec in self._specs.values():
             if spec.data is not None:
@@ -232,6 +251,32 @@ def _make_data(spec: LaunchSpec) -> None:
         raise TargetError(
             f"the data folder of {spec.name} cannot be made: {error}", hint="free disk space, or choose --runs DIR"
         ) from error
+
+
+async def _wipe(spec: LaunchSpec) -> None:
+    """Throw the data away; nothing to do where there is none."""
+    if spec.data is None:
+        return
+    try:
+        await asyncio.to_thread(shutil.rmtree, spec.data)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise TargetError(
+            f"the data of {spec.name} cannot be removed: {error}", hint=f"look into {spec.data}, then run it again"
+        ) from error
+
+
+def _shown(found: linux.Process) -> dict[str, object]:
+    used = linux.usage(found.pid)
+    return {
+        "pid": (linux.ns_pids(found.pid) or (found.pid,))[-1],
+        "outer": found.pid,
+        "state": found.state,
+        "command": linux.command(found.pid),
+        "cpu_s": None if used is None else used.cpu,
+        "waited_s": None if used is None else used.waited,
+    }
 
 
 async def _prepare(spec: LaunchSpec, argv: tuple[str, ...]) -> None:

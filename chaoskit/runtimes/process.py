@@ -39,7 +39,7 @@ class ProcessRuntime:
 
     def abilities(self) -> frozenset[str]:
         """What faults can be had here."""
-        return frozenset({"kill", "pause", "restart", "logs", "links:per-pair"})
+        return frozenset({"kill", "pause", "restart", "logs", "stress:cpu", "actions", "links:per-pair"})
 
     def check(self, target: Target, interposition: str) -> str:
         """Which interposition it will be, as far as can be told without taking leases: `hosts` or `rewrite`.

@@ -2,7 +2,8 @@
 
 Nothing is ever "undone". The desired state of a link or node is the fold of the effects that are active now; `begin`
 and `end` change which are active and then settle what they touch, each link and node under a lock of its own, so that
-overlapping injections may begin and end in any order and a node that takes long to start holds nobody up.
+overlapping injections may begin and end in any order and a node that takes long to start holds nobody up. (Actions of
+the target are no states; `deeds.py` sees to them.)
 """
 
 from __future__ import annotations
@@ -15,18 +16,24 @@ from collections import defaultdict
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from chaoskit.contracts import LinkControl, NodeControl
+from chaoskit import linux
+from chaoskit.contracts import ActionControl, LinkControl, NodeControl
 from chaoskit.errors import ChaosKitError, HealError, LinkError
+from chaoskit.safety.deeds import Deeds
+from chaoskit.safety.readback import same, short
 from chaoskit.stack.effects import (
     CLEAN,
+    ActionEffect,
     Effect,
     LinkEffect,
     LinkState,
     NodeEffect,
     NodeState,
-    Toxic,
+    StressEffect,
     fold_links,
     fold_nodes,
+    fold_stress,
+    place_of,
 )
 
 __all__ = ["Confirmed", "Executor", "links_by_destination"]
@@ -35,10 +42,11 @@ _log = logging.getLogger(__name__)
 
 
 class Confirmed(NamedTuple):
-    """`at_ns`: monotonic instant at which all was read back. `state`: link or node -> what was read back."""
+    """`at_ns`: monotonic instant at which all was read back. `state`: place (`effects.place_of`) -> what was read back;
+    of stress the processors that are burnt, of an action the text that it returned."""
 
     at_ns: int
-    state: dict[str, LinkState | NodeState]
+    state: dict[str, LinkState | NodeState | float | str]
 
 
 def links_by_destination(links: Iterable[str]) -> dict[str, tuple[str, ...]]:
@@ -56,16 +64,27 @@ class Executor:
         links, nodes: the driver's controls.
         links_to: node -> links that end at it; they refuse while the node is killed, until it is ready again, because
             a proxy accepts on behalf of a dead node and clients could not tell whether their write arrived.
+        actions: the driver's control of what the target declares; None where it declares nothing.
     """
 
-    def __init__(self, links: LinkControl, nodes: NodeControl, links_to: Mapping[str, Sequence[str]]) -> None:
+    def __init__(
+        self,
+        links: LinkControl,
+        nodes: NodeControl,
+        links_to: Mapping[str, Sequence[str]],
+        actions: ActionControl | None = None,
+    ) -> None:
         self._links, self._nodes = links, nodes
+        self._deeds = Deeds(actions)
         self._links_to = links_to
         self._node_of = {link: node for node, ids in links_to.items() for link in ids}
         self._active: dict[str, Effect] = {}  # by id, in the order of their begin
+        self._until: dict[str, int] = {}  # effect -> monotonic ns at which it ends by itself
         # What was last read back; None while a change is under way or after it failed; absent = never touched.
         self._seen_links: dict[str, LinkState | None] = {}
         self._seen_nodes: dict[str, NodeState | None] = {}
+        self._seen_stress: dict[str, tuple[float, int | None] | None] = {}  # processors, until when
+        self._wiped: set[str] = set()  # nodes that are dead and whose data has been thrown away
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     @property
@@ -76,10 +95,14 @@ class Executor:
     @property
     def unsettled(self) -> bool:
         """Whether something may be otherwise than it shall be: a change failed or is under way."""
-        return None in self._seen_links.values() or None in self._seen_nodes.values()
+        seen: list[Mapping[str, object]] = [self._seen_links, self._seen_nodes, self._seen_stress]
+        return any(None in found.values() for found in seen) or bool(self._deeds.unsettled)
 
-    async def begin(self, effects: Sequence[Effect]) -> Confirmed:
-        """Make effects active; those that are active already change nothing.
+    async def begin(self, effects: Sequence[Effect], deadline_ns: int | None = None) -> Confirmed:
+        """Make effects active; those that are active already change nothing (but for their deadline).
+
+        Args:
+            deadline_ns: what ends by itself does so at this monotonic instant (whoever calls ends the rest).
 
         Raises:
             LinkError, TargetError ...: the first thing that went wrong; these effects are taken back.
@@ -87,11 +110,12 @@ class Executor:
         """
         fresh = [effect for effect in effects if effect.id not in self._active]
         self._active.update((effect.id, effect) for effect in fresh)
+        if deadline_ns is not None:
+            self._until.update(dict.fromkeys((effect.id for effect in effects), deadline_ns))
         try:
             return await self._settle(effects)
         except ChaosKitError as error:
-            for effect in fresh:
-                self._active.pop(effect.id, None)
+            self._forget(fresh)
             try:
                 await self._settle(list(reversed(fresh)))
             except ChaosKitError as second:
@@ -108,8 +132,8 @@ class Executor:
             HealError: something could not be taken back; the effects are no longer active and `retry` tries again.
         """
         ended = [effect for effect in map(self._active.get, ids) if effect is not None]
-        for effect in ended:
-            self._active.pop(effect.id, None)
+        self._forget(ended)
+        linux.halt("healing")
         try:
             return await self._settle(list(reversed(ended)))
         except ChaosKitError as error:
@@ -123,24 +147,42 @@ class Executor:
         """
         nodes = [node for node, state in self._seen_nodes.items() if state is None]
         links = [link for link, state in self._seen_links.items() if state is None]
+        burnt = [node for node, state in self._seen_stress.items() if state is None]
         await self._all([self._settle_node(node) for node in nodes])
-        await self._all([self._settle_link(link) for link in links])
+        await self._all(
+            [
+                *(self._settle_link(link) for link in links),
+                *(self._settle_stress(node) for node in burnt),
+                *(self._settle_action(effect) for effect in self._deeds.unsettled),
+            ]
+        )
 
     async def heal_all(self, *, nodes: bool = True) -> None:
         """Take everything back, newest first, going on past errors, and read every touched link back.
 
         Args:
-            nodes: False where the nodes are about to be stopped anyway: then only links are healed.
+            nodes: False where the nodes are about to be stopped anyway: then only links are healed, and what was done
+                to the nodes ends with them.
 
         Raises:
             HealError: what is left, with the first reason.
         """
         self._active.clear()
+        self._until.clear()
         problems: list[str] = []
         if nodes:
             problems += await self._past_errors(
-                [(node, self._settle_node(node)) for node in reversed(list(self._seen_nodes))]
+                [
+                    *((f"stress of {node}", self._settle_stress(node)) for node in reversed(list(self._seen_stress))),
+                    *((node, self._settle_node(node)) for node in reversed(list(self._seen_nodes))),
+                ]
             )
+            problems += await self._past_errors(
+                [(f"action {deed.action}", self._settle_action(deed)) for deed in reversed(self._deeds.known)]
+            )
+        else:
+            await self._deeds.drop()
+            self._seen_stress.clear()
         self._seen_nodes.clear()  # from here on no link refuses on behalf of a node
         problems += await self._past_errors(
             [(link, self._settle_link(link, look=True)) for link in reversed(list(self._seen_links))]
@@ -164,29 +206,48 @@ class Executor:
         """What a node shall be doing now."""
         return fold_nodes(self._active.values()).get(node, "running")
 
+    def _forget(self, effects: Iterable[Effect]) -> None:
+        for effect in effects:
+            self._active.pop(effect.id, None)
+            self._until.pop(effect.id, None)
+
     async def _settle(self, effects: Sequence[Effect]) -> Confirmed:
-        """Settle what the effects touch: nodes and the links to them, other links beside them."""
+        """Settle what the effects touch: nodes and the links to them, other links, burners and actions beside them."""
         links = {effect.link: None for effect in effects if isinstance(effect, LinkEffect)}
         nodes = {effect.node: None for effect in effects if isinstance(effect, NodeEffect)}
-        await self._all([*(self._settle_node(node) for node in nodes), *(self._settle_link(link) for link in links)])
-        state: dict[str, LinkState | NodeState] = {}
+        burnt = {effect.node: place_of(effect) for effect in effects if isinstance(effect, StressEffect)}
+        deeds = [effect for effect in effects if isinstance(effect, ActionEffect)]
+        await self._all(
+            [
+                *(self._settle_node(node) for node in nodes),
+                *(self._settle_link(link) for link in links),
+                *(self._settle_stress(node) for node in burnt),
+                *(self._settle_action(effect) for effect in deeds),
+            ]
+        )
+        state: dict[str, LinkState | NodeState | float | str] = {}
         for node in nodes:
             links.update(dict.fromkeys(self._links_to.get(node, ())))
             state[node] = self._seen_nodes.get(node) or "running"
         state.update({link: self._seen_links.get(link) or CLEAN for link in links})
+        state.update({place: (self._seen_stress.get(node) or (0.0, None))[0] for node, place in burnt.items()})
+        state.update({place_of(effect): self._deeds.result(effect.id) for effect in deeds})
         return Confirmed(time.monotonic_ns(), state)
 
     async def _settle_node(self, node: str) -> None:
         async with self._locks[node]:
             wanted = self.desired_node(node)
             known = self._seen_nodes.get(node, "running")
-            if known != wanted:
+            wipe = wanted == "killed" and self._wipes(node) and node not in self._wiped
+            if known != wanted or wipe:
                 # A killed node that is about to start counts as killed until it runs: its links go on refusing.
                 self._seen_nodes[node] = "killed" if known == "killed" else None
                 try:
                     if wanted == "killed":
-                        await self._nodes.kill(node)
+                        await self._nodes.kill(node, wipe=wipe)
+                        self._wiped |= {node} if wipe else set()
                     elif known != "running":
+                        self._wiped.discard(node)
                         await self._nodes.run(node)
                     if wanted == "paused":
                         await self._nodes.pause(node)
@@ -200,19 +261,41 @@ class Executor:
                 self._seen_nodes[node] = wanted
         await self._all([self._settle_link(link) for link in self._links_to.get(node, ())])
 
+    def _wipes(self, node: str) -> bool:
+        return any(
+            isinstance(effect, NodeEffect) and effect.node == node and effect.wipe for effect in self._active.values()
+        )
+
+    async def _settle_stress(self, node: str) -> None:
+        async with self._locks[f"stress:{node}"]:
+            active = [e for e in self._active.values() if isinstance(e, StressEffect) and e.node == node]
+            cpu = fold_stress(active).get(node, 0.0)
+            ends = [self._until.get(effect.id, 0) for effect in active]
+            until = max(ends) if ends and all(ends) else None
+            if self._seen_stress.get(node, (0.0, None)) == (cpu, until):
+                return
+            self._seen_stress[node] = None
+            found = await self._nodes.stress(node, cpu, until)
+            if not math.isclose(found, cpu, abs_tol=1e-6):
+                raise LinkError(f"{found:g} processors are burnt beside {node} after it was to be {cpu:g}")
+            self._seen_stress[node] = (cpu, until)
+
+    async def _settle_action(self, effect: ActionEffect) -> None:
+        await self._deeds.settle(effect, wanted=effect.id in self._active)
+
     async def _settle_link(self, link: str, *, look: bool = False) -> None:
         """Apply the difference; with `look` trust only what is read back now."""
         async with self._locks[link]:
             wanted = self.desired_link(link)
-            if not look and _same(self._seen_links.get(link, CLEAN), wanted):
+            if not look and same(self._seen_links.get(link, CLEAN), wanted):
                 return
             self._seen_links[link] = None
             found = await self._links.read(link) if look else None
-            if not _same(found, wanted):
+            if not same(found, wanted):
                 found = await self._links.apply(link, wanted)
-            if not _same(found, wanted):
+            if not same(found, wanted):
                 raise LinkError(
-                    f"link {link} reads back {_short(found)} after it was to be {_short(wanted)}",
+                    f"link {link} reads back {short(found)} after it was to be {short(wanted)}",
                     hint="something else changes the same Toxiproxy, or it does not know this toxic",
                 )
             self._seen_links[link] = found
@@ -234,27 +317,6 @@ class Executor:
         ]
 
 
-def _same(found: LinkState | None, wanted: LinkState) -> bool:
-    """Whether a link is as it shall be: how toxics of the two directions are interleaved means nothing (Toxiproxy sorts
-    them), and a server may tell attributes that were left out."""
-    if found is None or found.enabled != wanted.enabled:
-        return False
-    pairs = [(_chain(found, stream), _chain(wanted, stream)) for stream in ("upstream", "downstream")]
-    return all(len(ours) == len(theirs) and all(map(_same_toxic, ours, theirs)) for ours, theirs in pairs)
-
-
-def _chain(state: LinkState, stream: str) -> list[Toxic]:
-    return [toxic for toxic in state.toxics if toxic.stream == stream]
-
-
-def _same_toxic(found: Toxic, wanted: Toxic) -> bool:
-    return (
-        (found.name, found.type) == (wanted.name, wanted.type)
-        and math.isclose(found.toxicity, wanted.toxicity, abs_tol=1e-6)  # a 32-bit float in the server
-        and wanted.attributes.items() <= found.attributes.items()
-    )
-
-
 def _mapped(error: BaseException) -> BaseException:
     """A control's bug must not escape as a foreign exception: rollback catches our own only."""
     if isinstance(error, ChaosKitError) or not isinstance(error, Exception):
@@ -262,10 +324,3 @@ def _mapped(error: BaseException) -> BaseException:
     found = LinkError(f"{type(error).__name__}: {error}")
     found.__cause__ = error
     return found
-
-
-def _short(state: LinkState | None) -> str:
-    if state is None:
-        return "unknown"
-    toxics = ", ".join(f"{toxic.type} {toxic.stream} {toxic.attributes}" for toxic in state.toxics)
-    return f"{'enabled' if state.enabled else 'disabled'} with {toxics or 'no toxics'}"

@@ -6,7 +6,8 @@ convenience for `recover`, so that only the undo record may refuse to go on when
 `header` (run, boot_id, pid_namespace, supervisor {pid, start_ticks} as outside of the namespace) · `up` (nodes) ·
 `undo` (effects, undo: the clean state of what they touch, deadline_ns) · `confirmed` (ids, confirmed_ns, state) ·
 `ended` (ids, confirmed_ns) · `process` (name, pid, outer, start_ticks) · `file` (path, to be removed when the run is
-over) · `down` · `unhealed` (error) · `clean` (reason) · `recovered` (killed, removed).
+over) · `down` (moot: actions that end with the stack instead of being taken back) · `unhealed` (ids, error; `ended`
+follows when a later attempt succeeds) · `clean` (reason) · `recovered` (killed, removed).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Any
 
 from chaoskit.errors import StoreError
 from chaoskit.linux import ProcessId
-from chaoskit.stack.effects import CLEAN, Effect, LinkEffect
+from chaoskit.stack.effects import CLEAN, ActionEffect, Effect, LinkEffect, StressEffect, place_of
 from chaoskit.store import EventLog, read_jsonl
 
 __all__ = ["Ledger", "LedgerState", "read_ledger"]
@@ -52,12 +53,7 @@ class Ledger:
         Raises:
             StoreError: it could not be recorded, so nothing may be injected.
         """
-        clean = {
-            (effect.link if isinstance(effect, LinkEffect) else effect.node): (
-                CLEAN.model_dump() if isinstance(effect, LinkEffect) else "running"
-            )
-            for effect in effects
-        }
+        clean = {place_of(effect): _clean(effect) for effect in effects}
         record = {"effects": [effect.model_dump() for effect in effects], "undo": clean, "deadline_ns": deadline_ns}
         try:
             self._file.append({"t": time.monotonic_ns(), "kind": "undo", **record}, sync=True)
@@ -87,6 +83,15 @@ class Ledger:
     def close(self) -> None:
         """Close the file; idempotent."""
         self._file.close()
+
+
+def _clean(effect: Effect) -> object:
+    """What shall be when the effect has been taken back; of an action, the other one that takes it back, if any."""
+    if isinstance(effect, LinkEffect):
+        return CLEAN.model_dump()
+    if isinstance(effect, StressEffect):
+        return 0.0
+    return effect.undo if isinstance(effect, ActionEffect) else "running"
 
 
 @dataclass

@@ -60,6 +60,7 @@ class Service:
         self._last_beat = time.monotonic()
         self._stopped_at: float | None = None
         self._retried = 0.0
+        self._retrying: asyncio.Task[None] | None = None
         self._zombies: set[linux.ProcessId] = set()
         self._operations: dict[str, Callable[[Request], Awaitable[dict[str, Any]]]] = {
             "up": self._up,
@@ -68,6 +69,7 @@ class Service:
             "spawn": self._spawn,
             "stop": self._stop,
             "pids": self._pids,
+            "ask": self._ask,
             "beat": self._beat,
             "down": self._down,
         }
@@ -175,6 +177,9 @@ class Service:
     async def _pids(self, request: Request) -> dict[str, Any]:
         return {"pids": self._stage.pids(str(request["node"]))}
 
+    async def _ask(self, request: Request) -> dict[str, Any]:
+        return {"holder": await self._stage.ask(str(request["role"]))}
+
     async def _beat(self, request: Request) -> dict[str, Any]:
         self._deadline_ns = int(request["deadline_ns"])
         return {}
@@ -216,7 +221,7 @@ class Service:
                 self._finish(f"no heartbeat from the engine for {self._config.silence_s:g} s")
             elif self._stopped_at is not None and now - self._stopped_at > _STOP_GRACE:
                 self._finish("stopped by `chaoskit stop`; the engine did not end by itself")
-            elif self._stopped_at is None and self._entry.stop_file.exists():
+            elif self._stopped_at is None and self._entry.stop_asked:
                 self._stopped_at = now
                 self._start(self._stop_asked())
             self._expire()
@@ -229,9 +234,9 @@ class Service:
         late = self._stage.late()
         if late:
             self._start(self._expired(late))
-        elif time.monotonic() - self._retried > _RETRY:
+        elif time.monotonic() - self._retried > _RETRY and (self._retrying is None or self._retrying.done()):
             self._retried = time.monotonic()
-            self._start(self._retry())
+            self._retrying = self._start(self._retry())
 
     async def _expired(self, ids: list[str]) -> None:
         try:
@@ -244,9 +249,12 @@ class Service:
 
     async def _retry(self) -> None:
         try:
-            await self._stage.retry()
+            healed = await self._stage.retry()
         except ChaosKitError as error:
             _log.warning("still not healed: %s", error.message)
+            return
+        if healed:
+            self._tell({"event": "healed", "ids": healed})
 
     async def _stop_asked(self) -> None:
         """`chaoskit stop`: heal now, then let the engine report what it has."""
@@ -327,10 +335,11 @@ class Service:
         number = -code if code < 0 else None
         self._tell({"event": "exit", "name": name, "code": code, "signal": number, "log": list(log)})
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)
+        return task
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

@@ -40,7 +40,8 @@ class Supervisor:
     """One per run. Made without effect; `start` starts the process.
 
     Attributes:
-        events: what the supervisor says unasked (`exit`, `expired`, `unhealed`, `stopped`), and `{"event": "dead"}`.
+        events: what the supervisor says unasked (`exit`, `expired`, `unhealed`, `healed`, `stopped`), and
+            `{"event": "dead"}`.
         dead: it ended without having been told to.
         pid: of the (outer) supervisor process. private: it has a PID namespace, nothing can outlive it.
     """
@@ -159,6 +160,15 @@ class Supervisor:
     async def pids(self, node: str) -> list[dict[str, object]]:
         """Processes of a node as in /proc now."""
         return list((await self._ask("pids", node=node))["pids"])
+
+    async def ask(self, role: str) -> str | None:
+        """The node that holds a role of the target (`leader`) now; None while nobody does.
+
+        Raises:
+            LinkError: the target's function failed or took too long; its own words are in the message.
+        """
+        holder = (await self._ask("ask", role=role))["holder"]
+        return None if holder is None else str(holder)
 
     async def beat(self, deadline_s: float) -> None:
         """Move the run's deadline to `deadline_s` seconds from now."""

@@ -14,7 +14,7 @@ from chaoskit.errors import ChaosKitError, HealError, InternalError, LinkError
 from chaoskit.safety import hunt
 from chaoskit.safety.executor import Confirmed, Executor, links_by_destination
 from chaoskit.safety.ledger import Ledger
-from chaoskit.stack.effects import Effect, LinkState, NodeEffect
+from chaoskit.stack.effects import ActionEffect, Effect, LinkState, NodeEffect, StressEffect, burners_of
 from chaoskit.stack.launch import LaunchSpec, StackSpec
 
 __all__ = ["Stage"]
@@ -41,6 +41,7 @@ class Stage:
         self._driver: Driver | None = None
         self._executor: Executor | None = None
         self._deadlines: dict[str, int] = {}  # effect -> monotonic ns
+        self._unhealed: set[str] = set()  # effects that were to be taken back and could not be yet
 
     async def up(self, stack: StackSpec) -> dict[str, float]:
         """Start a stack; seconds until each node was ready.
@@ -51,7 +52,11 @@ class Stage:
         if self._driver is not None:
             raise InternalError("a stack is up already")
         nodes = tuple(self._marked(launch) for launch in stack.nodes)
-        stack = stack.model_copy(update={"nodes": nodes, "proxy_process": self._marked(stack.proxy_process)})
+        own = {
+            "proxy_process": self._marked(stack.proxy_process),
+            "caller": None if stack.caller is None else self._marked(stack.caller),
+        }
+        stack = stack.model_copy(update={"nodes": nodes, **own})
         self._ledger.note("up", nodes=[node.name for node in nodes])
         driver: Driver = registry.load("driver", self._runtime)()
         self._driver = driver  # from now on `down` stops what there is, also while it is starting
@@ -61,7 +66,10 @@ class Stage:
             self._driver = None
             raise
         self._executor = Executor(
-            driver.links, driver.nodes, links_by_destination(proxy.name for proxy in stack.proxies)
+            driver.links,
+            driver.nodes,
+            links_by_destination(proxy.name for proxy in stack.proxies),
+            driver.actions if stack.actions else None,
         )
         for name in (stack.proxy_process.name, *(node.name for node in nodes)):
             self._record(name)
@@ -70,21 +78,31 @@ class Stage:
     async def begin(self, effects: Sequence[Effect], deadline_ns: int) -> dict[str, Any]:
         """Inject, the undo record first; when it was confirmed, and the state read back.
 
+        An action that is under way counts as begun when it has returned: its deadline is later by what it may take.
+
         Raises:
             StoreError: the undo could not be recorded. LinkError, TargetError: it failed and was taken back.
+            HealError: it failed and was not taken back yet.
         """
         executor = self._need()
         if time.monotonic_ns() >= deadline_ns:
             raise LinkError("nothing was injected: its deadline has passed already")
         self._ledger.undo(effects, deadline_ns)
+        linux.halt("recorded")
         ids = [effect.id for effect in effects]
-        self._deadlines.update(dict.fromkeys(ids, deadline_ns))
+        self._deadlines.update((effect.id, deadline_ns + _allowance(effect)) for effect in effects)
         try:
-            answer = _answer(await executor.begin(effects))
+            answer = _answer(await executor.begin(effects, deadline_ns))
+        except HealError as error:
+            self._failed(ids, error)
+            raise
         except ChaosKitError:
             self._ledger.note("ended", ids=ids, confirmed_ns=None)
             raise
         self._ledger.note("confirmed", ids=ids, **answer)
+        for effect in effects:
+            if isinstance(effect, StressEffect):
+                self._record(burners_of(effect.node))
         return answer
 
     async def end(self, ids: Sequence[str]) -> dict[str, Any]:
@@ -98,9 +116,10 @@ class Stage:
         try:
             answer = _answer(await executor.end(ids))
         except HealError as error:
-            self._ledger.note("unhealed", error=error.message)
+            self._failed(ids, error)
             raise
         self._ledger.note("ended", ids=list(ids), **answer)
+        self._unhealed.difference_update(ids)
         for identity in ids:
             self._deadlines.pop(identity, None)
         for node in nodes:  # started again, perhaps: other processes than before
@@ -125,14 +144,32 @@ class Stage:
         self._deadlines.update(dict.fromkeys(found, now + round(_RETRY * 1e9)))
         return found
 
-    async def retry(self) -> None:
-        """Try again what could not be taken back.
+    async def retry(self) -> list[str]:
+        """Try again what could not be taken back; the effects that have been now.
 
         Raises:
             ChaosKitError: it still cannot be.
         """
-        if self._executor is not None and self._executor.unsettled:
-            await self._executor.retry()
+        if self._executor is None or not self._executor.unsettled:
+            return []
+        await self._executor.retry()
+        healed = sorted(self._unhealed)
+        self._unhealed.clear()
+        if healed:
+            self._ledger.note("ended", ids=healed, confirmed_ns=time.monotonic_ns())
+        for identity in healed:
+            self._deadlines.pop(identity, None)
+        return healed
+
+    async def ask(self, role: str) -> str | None:
+        """The node that holds a role now; None while nobody does.
+
+        Raises:
+            LinkError: the target's function failed. InternalError: no stack is up.
+        """
+        self._need()
+        assert self._driver is not None
+        return await self._driver.actions.ask(role)
 
     async def spawn(self, launch: LaunchSpec) -> int:
         """Start one more process; its pid.
@@ -160,7 +197,9 @@ class Stage:
         executor, driver = self._executor, self._driver
         self._executor = self._driver = None
         self._deadlines.clear()
+        self._unhealed.clear()
         problem: HealError | None = None
+        moot = [] if executor is None else [e.id for e in executor.active if isinstance(e, ActionEffect)]
         if executor is not None:
             try:
                 async with asyncio.timeout(_HEAL):
@@ -176,8 +215,13 @@ class Stage:
             except Exception:
                 _log.exception("the driver failed to stop the stack")
                 problem = problem or HealError("the stack could not be stopped in the orderly way")
-            self._ledger.note("down")
+            # What was done to the stack ends with it: nothing is left that an undo could be done to.
+            self._ledger.note("down", moot=moot)
         return problem
+
+    def _failed(self, ids: Sequence[str], error: HealError) -> None:
+        self._unhealed.update(ids)
+        self._ledger.note("unhealed", ids=list(ids), error=error.message)
 
     def _need(self) -> Executor:
         if self._executor is None:
@@ -194,6 +238,10 @@ class Stage:
             who = linux.identity(int(str(found["outer"])))
             if who is not None:
                 self._ledger.process(name, int(str(found["pid"])), who.pid, who.start_ticks)
+
+
+def _allowance(effect: Effect) -> int:
+    return round(effect.timeout * 1e9) if isinstance(effect, ActionEffect) else 0
 
 
 def _answer(confirmed: Confirmed) -> dict[str, Any]:

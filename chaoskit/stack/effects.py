@@ -25,9 +25,11 @@ __all__ = [
     "Passage",
     "StressEffect",
     "Toxic",
+    "burners_of",
     "fold_links",
     "fold_nodes",
     "fold_stress",
+    "place_of",
 ]
 
 NodeState = Literal["running", "paused", "killed"]
@@ -167,3 +169,18 @@ def fold_stress(active: Iterable[Effect]) -> dict[str, float]:
         if isinstance(effect, StressEffect):
             found[effect.node] = found.get(effect.node, 0.0) + effect.cpu
     return found
+
+
+def place_of(effect: Effect) -> str:
+    """What an effect is on, as it is called in the ledger and in answers: a link, a node, `stress:NODE` or
+    `action:NAME`."""
+    if isinstance(effect, LinkEffect):
+        return effect.link
+    if isinstance(effect, NodeEffect):
+        return effect.node
+    return f"stress:{effect.node}" if isinstance(effect, StressEffect) else f"action:{effect.action}"
+
+
+def burners_of(node: str) -> str:
+    """What the processes that burn processors beside a node are called, where processes are asked for by name."""
+    return f"{node}/stress"  # no node has a slash in its name

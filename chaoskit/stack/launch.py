@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from chaoskit.data import Frozen
-from chaoskit.stack.topology import Protocol
+from chaoskit.stack.topology import ActionSpec, Protocol, RoleSpec
 
 __all__ = ["LaunchSpec", "ProxySpec", "ReadySpec", "StackSpec"]
 
@@ -75,6 +75,8 @@ class StackSpec(Frozen):
         real: "node:port" -> host:port of the endpoint itself, past every link: what actions talk to, and what nobody
             else may be seen to be connected to.
         toxiproxy: which server bends the links.
+        actions, roles: what the target can be told to do, and asked. caller: launch template of the processes in which
+            its functions run; name and argv are replaced.
     """
 
     interposition: str
@@ -87,3 +89,6 @@ class StackSpec(Frozen):
     canaries: dict[str, tuple[str, int, Protocol, str]]
     real: dict[str, str] = {}
     toxiproxy: Literal["embedded", "real"] = "embedded"
+    actions: tuple[ActionSpec, ...] = ()
+    roles: tuple[RoleSpec, ...] = ()
+    caller: LaunchSpec | None = None

@@ -64,8 +64,8 @@ class Engine:
             "proxies": [{"name": name, "listen": "", "upstream": ""} for name in (LINK, OTHER)],
             "proxy_process": launch("proxy"),
             "control": "",
-            "client": launch("client"),
-            "entry": "",
+            "clients": {"client": launch("client")},
+            "entries": {"client": ""},
             "canaries": {},
         }
         settings = {

@@ -13,13 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from chaoskit.errors import LinkError
-from chaoskit.stack.effects import CLEAN, LinkState, NodeState
+from chaoskit.runtimes.actions import Actions
+from chaoskit.stack.effects import CLEAN, LinkState, NodeState, burners_of
 from chaoskit.stack.launch import LaunchSpec, StackSpec
 
 
 class FileDriver:
     def __init__(self) -> None:
         self.nodes = self.links = self
+        self.actions = Actions(None)
         self._folder = Path(os.environ["LINKS"])
         self._names: list[str] = []
         self._specs: dict[str, LaunchSpec] = {}
@@ -30,6 +32,7 @@ class FileDriver:
     async def up(self, stack: StackSpec, exited: Any) -> dict[str, float]:
         self._exited = exited
         self._names = [proxy.name for proxy in stack.proxies]
+        self.actions = Actions(stack)
         for launch in (stack.proxy_process, *stack.nodes):
             await asyncio.sleep(float(os.environ.get("SLOW_START", "0")))
             await self._launch(launch)
@@ -67,6 +70,7 @@ class FileDriver:
         await self.kill(name)
 
     async def down(self) -> None:
+        await self.actions.end_all()
         for name in list(self._processes):
             await self.kill(name)
 
@@ -76,7 +80,19 @@ class FileDriver:
             return []
         return [{"pid": process.pid, "outer": process.pid, "state": "S", "command": " ".join(self._specs[name].argv)}]
 
-    async def kill(self, node: str) -> None:
+    def strays(self) -> list[dict[str, str]]:
+        return []
+
+    async def stress(self, node: str, cpu: float, until_ns: int | None = None) -> float:
+        name = burners_of(node)
+        if name in self._processes:
+            await self.kill(name)
+        if cpu:
+            argv = ("sh", "-c", "sleep 1000 & exec sleep 1000")
+            await self._launch(self._specs[node].model_copy(update={"name": name, "argv": argv}))
+        return cpu
+
+    async def kill(self, node: str, *, wipe: bool = False) -> None:
         self._told.add(node)
         self._states[node] = "killed"
         process = self._processes[node]
