@@ -70,6 +70,7 @@ class Service:
             "stop": self._stop,
             "pids": self._pids,
             "ask": self._ask,
+            "strays": self._strays,
             "beat": self._beat,
             "down": self._down,
         }
@@ -179,6 +180,10 @@ class Service:
 
     async def _ask(self, request: Request) -> dict[str, Any]:
         return {"holder": await self._stage.ask(str(request["role"]))}
+
+    async def _strays(self, request: Request) -> dict[str, Any]:
+        # Beside the loop: the kernel walks all sockets of the machine, which may take longer than healing should wait.
+        return {"strays": await asyncio.to_thread(self._stage.strays)}
 
     async def _beat(self, request: Request) -> dict[str, Any]:
         self._deadline_ns = int(request["deadline_ns"])

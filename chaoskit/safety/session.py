@@ -170,6 +170,11 @@ class Supervisor:
         holder = (await self._ask("ask", role=role))["holder"]
         return None if holder is None else str(holder)
 
+    async def strays(self) -> list[dict[str, str]]:
+        """Connections that lead to a real endpoint past its link, as in /proc now: `destination` ("node:port") and
+        `source` (the node or worker that holds it; "" where that cannot be told)."""
+        return list((await self._ask("strays"))["strays"])
+
     async def beat(self, deadline_s: float) -> None:
         """Move the run's deadline to `deadline_s` seconds from now."""
         self._deadline_ns = time.monotonic_ns() + round(deadline_s * 1e9)

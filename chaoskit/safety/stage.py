@@ -192,6 +192,11 @@ class Stage:
         """Processes of a node now; none when no stack is up."""
         return [] if self._driver is None else self._driver.pids(node)
 
+    def strays(self) -> list[dict[str, str]]:
+        """Connections that go past the links now; none when no stack is up. May be called from another thread."""
+        driver = self._driver
+        return [] if driver is None else driver.strays()
+
     async def down(self) -> HealError | None:
         """Heal the links, stop the stack; what could not be healed before it was stopped. Never raises, idempotent."""
         executor, driver = self._executor, self._driver
