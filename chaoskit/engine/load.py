@@ -25,7 +25,10 @@ _POLL_S = 0.02
 
 
 class Load:
-    """All workers of a cell as one.
+    """All workers of a cell as one: `workers` processes for each client node, which share the planned rate.
+
+    Clients that stand on different sides of a cut are different processes, so that neither the in-flight bound nor a
+    stalled loop of one side can change what the other one measures.
 
     Attributes:
         names: of the workers' processes, as the supervisor reports them.
@@ -35,7 +38,12 @@ class Load:
         self._block, self._cell = block, cell
         self._folder = block.folder.cell(cell.variant, cell.trial)
         count = block.plan.experiment.traffic.workers
-        self.names = tuple(f"{CLIENT}-{number}" if count > 1 else CLIENT for number in range(1, count + 1))
+        self._client = {  # worker -> the client node that it belongs to
+            f"{client}-{number}" if count > 1 else client: client
+            for client in block.plan.target.clients
+            for number in range(1, count + 1)
+        }
+        self.names = tuple(self._client)
         self._counters: list[Counters] = []
 
     async def prepare(self) -> None:
@@ -49,7 +57,7 @@ class Load:
             self._counters.append(Counters.create(Path(config.counters), [c.name for c in config.classes]))
             path = self._folder / f"{name}.json"
             write_atomic(path, config.model_dump_json(indent=1) + "\n")
-            launch = self._block.stack.clients[CLIENT].model_copy(
+            launch = self._block.stack.clients[self._client[name]].model_copy(
                 update={
                     "name": name,
                     "argv": (sys.executable, "-m", "chaoskit.traffic.worker", str(path)),
@@ -123,7 +131,8 @@ class Load:
     def _config(self, number: int, name: str) -> WorkerConfig:
         experiment, target = self._block.plan.experiment, self._block.plan.target
         workload = next(w for w in target.workloads if w.name == experiment.traffic.workload)
-        host, _, port = self._block.stack.entries[CLIENT].rpartition(":")
+        client = self._client[name]
+        host, _, port = self._block.stack.entries[client].rpartition(":")
         return WorkerConfig(
             worker=number,
             workers=len(self.names),
@@ -142,7 +151,8 @@ class Load:
             spool=str(self._folder / "spool"),
             counters=str(self._folder / f"{name}.counters"),
             lag=str(self._folder / "spool" / "lag.jsonl"),
-            node=target.entry,
+            source=client,
+            node=target.topology.links_from(client)[0].destination,  # as `entries` has it
             final_deadline=_FINAL_S,
         )
 
@@ -164,7 +174,8 @@ class Load:
         self.check()
 
     def _logs(self) -> str:
-        return f"look into {self._folder / self.names[0]}.log"
+        which = self.names[0] if len(self.names) == 1 else f"{CLIENT}*"
+        return f"look into {self._folder / which}.log"
 
 
 def _keep(folder: Path) -> None:

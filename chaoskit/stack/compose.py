@@ -6,7 +6,7 @@ Nothing of the target is run or imported.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from chaoskit.errors import Problem, SpecError
 from chaoskit.spec.nodes import Node, Place, parse_file
 from chaoskit.spec.shapes import BAD, good
 from chaoskit.spec.suggest import did_you_mean, listed
-from chaoskit.stack.links import Draft, derive
+from chaoskit.stack.links import Draft, beside, derive
 from chaoskit.stack.surface import COMPOSE, NOTED, SAFE
 from chaoskit.stack.topology import CLIENT, Healthcheck, Service, Target
 from chaoskit.stack.workloads import read_workloads
@@ -109,19 +109,21 @@ class _Assembly:
                     place = self._key("x-chaoskit", section, name)
                     what = f"x-chaoskit.{section} names {name!r}, which is no service"
                     self._problem(place, what, "", did_you_mean(name, by_name))
-        entry = self._entry(by_name)
-        topology = derive(drafts, entry, self._problems)
+        entries = self._entries(by_name)
+        clients = self._clients([node for entry in entries for node in entry.nodes])
+        topology = derive(drafts, entries, self._problems, clients)
         return Target(
             name=self._values["name"] if good(self._values.get("name", BAD)) else self._file.parent.name,
             folder=str(self._file.parent),
             compose_file=str(self._file),
             services=tuple(self._service(draft) for draft in drafts),
             topology=topology,
-            entry=entry.name if entry else "",
+            entry=entries[0].name if entries else "",
             workloads=read_workloads(self._root, self._extension, self._file.parent, _shown, self._problems),
             failover_bound=self._extended("failover_bound") or 0.0,
             gossips=bool(self._extended("gossips")),
             notes=tuple(self._noted()),
+            clients=clients,
         )
 
     def _noted(self) -> list[str]:
@@ -148,19 +150,33 @@ class _Assembly:
                     )
                 taken[node] = draft
 
-    def _entry(self, drafts: Mapping[str, Draft]) -> Draft | None:
-        name = self._extended("entry")
+    def _entries(self, drafts: Mapping[str, Draft]) -> list[Draft]:
+        """The services that clients talk to."""
         if "entry" in self._extension:
-            if name is not None and name not in drafts:
-                place = self._place("x-chaoskit", "entry")
-                self._problem(place, f"the entry {name!r} is no service", "", did_you_mean(name, drafts))
-            return drafts.get(name) if name is not None else None
+            names = dict.fromkeys(self._extended("entry") or ())
+            for name in names:
+                if name not in drafts:
+                    place = self._item("x-chaoskit", "entry", name)
+                    self._problem(place, f"the entry {name!r} is no service", "", did_you_mean(name, drafts))
+            return [drafts[name] for name in names if name in drafts]
         if len(drafts) == 1:
-            return next(iter(drafts.values()))
+            return list(drafts.values())
         if drafts and good(self._values.get("x-chaoskit", BAD)):
             why = "the service that clients talk to"
             self._problem(self._key("x-chaoskit"), "x-chaoskit.entry is missing", why, f"one of: {listed(drafts)}")
-        return None
+        return []
+
+    def _clients(self, nodes: Sequence[str]) -> tuple[str, ...]:
+        """The client nodes: one that dials all of the entry's nodes, or one beside each that is named."""
+        written = self._extended("clients") or "outside"
+        if written == "outside":
+            return (CLIENT,)
+        for name in written if isinstance(written, tuple) else ():
+            if name not in nodes:
+                what, why = f"{name!r} is no node of the entry", "clients stand beside nodes that they can talk to"
+                self._problem(self._item("x-chaoskit", "clients", name), what, why, did_you_mean(name, nodes))
+        chosen = [node for node in nodes if written == "beside" or node in written]
+        return tuple(map(beside, chosen)) or (CLIENT,)
 
     def _recipe(self, name: str) -> dict[str, Any]:
         found = (self._extended("process") or {}).get(name, {})

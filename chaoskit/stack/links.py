@@ -2,6 +2,7 @@
 
 api: DATABASE_URL: postgresql://app@db:5432/app   ─▶  api->db:5432 (postgres)
 x-chaoskit: entry: api                            ─▶  client->api:8000 (http)
+x-chaoskit: entry: [n1, n2], clients: beside      ─▶  client@n1->n1:2379 (http), client@n2->n2:2379 (http)
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from chaoskit.spec.suggest import did_you_mean, listed
 from chaoskit.stack.references import references
 from chaoskit.stack.topology import CLIENT, Link, Node, Protocol, Topology
 
-__all__ = ["Draft", "derive"]
+__all__ = ["Draft", "beside", "derive"]
 
 _MOST_NODES = 250  # a node's number is one byte of its address
 
@@ -39,13 +40,25 @@ class Draft:
     texts: list[tuple[str, Place]] = field(default_factory=list)
 
 
-def derive(drafts: Sequence[Draft], entry: Draft | None, problems: list[Problem]) -> Topology:
-    """Nodes and links of the stack, clients included. Mistakes are added to `problems`."""
+def beside(node: str) -> str:
+    """The client that stands beside a node, and dials it alone."""
+    return f"{CLIENT}@{node}"
+
+
+def derive(
+    drafts: Sequence[Draft], entries: Sequence[Draft], problems: list[Problem], clients: Sequence[str] = (CLIENT,)
+) -> Topology:
+    """Nodes and links of the stack, clients included. Mistakes are added to `problems`.
+
+    Args:
+        entries: the services that clients talk to, each on its first port.
+        clients: names of client nodes: `client` dials every node of the entries, `client@n1` (`beside`) n1 alone.
+    """
     derivation = _Derivation({draft.name: draft for draft in drafts}, problems)
     derivation.dependencies()
     for draft in drafts:
         derivation.addresses(draft)
-    if entry is not None:
+    for entry in entries:
         entry.protocol = entry.protocol or derivation.hinted.get(entry.name, "http")
         if not entry.ports:
             hint = f"add x-chaoskit: process: {entry.name}: port: 8000, say"
@@ -53,12 +66,12 @@ def derive(drafts: Sequence[Draft], entry: Draft | None, problems: list[Problem]
     for draft in drafts:
         draft.protocol = draft.protocol or derivation.hinted.get(draft.name, "tcp")
     nodes = [Node(name=name, service=draft.name, number=0) for draft in drafts for name in draft.nodes]
-    nodes.append(Node(name=CLIENT, service=CLIENT, number=0))
+    nodes += [Node(name=client, service=CLIENT, number=0) for client in clients]
     if len(nodes) > _MOST_NODES:
         problems.append(drafts[0].place.problem(f"the stack has {len(nodes)} nodes", f"at most {_MOST_NODES} can be"))
     return Topology(
         nodes=tuple(node.model_copy(update={"number": number}) for number, node in enumerate(nodes, 1)),
-        links=tuple(derivation.links(drafts, entry)),
+        links=(*derivation.links(drafts), *derivation.of_clients(clients, entries)),
     )
 
 
@@ -129,8 +142,8 @@ class _Derivation:
                 if found.protocol is not None:
                     self.hinted.setdefault(owner.name, found.protocol)
 
-    def links(self, drafts: Sequence[Draft], entry: Draft | None) -> list[Link]:
-        """All links, in the order of the file; the client's come last."""
+    def links(self, drafts: Sequence[Draft]) -> list[Link]:
+        """All links between services, in the order of the file."""
         made: list[Link] = []
         for draft in drafts:
             found = dict(self._found[draft.name])
@@ -150,9 +163,17 @@ class _Derivation:
                     for (node, port), protocol in found.items()
                     if node != source
                 ]
-        if entry is not None and entry.ports:
-            made += [self._link(CLIENT, node, entry.ports[0], None) for node in entry.nodes]
         return made
+
+    def of_clients(self, clients: Sequence[str], entries: Sequence[Draft]) -> list[Link]:
+        """The links that traffic comes over."""
+        dialled = [(node, entry.ports[0]) for entry in entries if entry.ports for node in entry.nodes]
+        return [
+            self._link(client, node, port, None)
+            for client in clients
+            for node, port in dialled
+            if client in (CLIENT, beside(node))
+        ]
 
     def _link(self, source: str, destination: str, port: int, protocol: Protocol | None) -> Link:
         return Link(

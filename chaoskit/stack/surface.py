@@ -172,6 +172,20 @@ class Replicas:
         return {"type": ["array", "integer"]}
 
 
+class Clients:
+    """`outside`, `beside`, or the nodes of the entry beside which clients stand."""
+
+    _WORDS = Choice(("outside", "beside"), "a place for clients")
+
+    def read(self, node: Node, label: str, problems: list[Problem]) -> Any:
+        """One of the words, or a tuple of names."""
+        return (ListOf(NAME, least=1) if node.kind == "list" else self._WORDS).read(node, label, problems)
+
+    def schema(self) -> dict[str, Any]:
+        """A word or a list."""
+        return {"anyOf": [self._WORDS.schema(), ListOf(NAME, least=1).schema()]}
+
+
 class Volume:
     """An entry of `volumes`: named or nameless ones pass, files of the host cannot be there."""
 
@@ -306,7 +320,8 @@ _WORKLOAD = Map(
 )
 _EXTENSION = Map(
     {
-        "entry": Key(NAME, "The service that clients talk to."),
+        "entry": Key(ListOf(NAME, lone=True, least=1), "The service that clients talk to, or several of them."),
+        "clients": Key(Clients(), "Where clients stand: outside (default), beside each node of the entry, or a list."),
         "process": Key(Named(_RECIPE, "services"), "How each service starts as a local process."),
         "workloads": Key(Named(_WORKLOAD, "workloads"), "Streams of operations."),
         "workload": Key(TEXT, "Short form: the only workload's file."),

@@ -86,6 +86,21 @@ class Operation:
         self.connecting: asyncio.Task[None] | None = None
 
     # As contracts.Intent
+    @property
+    def prefix(self) -> str:
+        """Begins every stamp of the cell."""
+        return self.sender.prefix
+
+    @property
+    def worker(self) -> int:
+        """Number of this worker."""
+        return self.sender.worker
+
+    @property
+    def workers(self) -> int:
+        """How many there are."""
+        return self.sender.workers
+
     def asks(self, *, f: str, key: str | None = None, value: str | None = None) -> None:
         """Say what the model calls this, and what is written, before the request leaves."""
         if self.row != NONE:

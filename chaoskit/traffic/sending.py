@@ -66,6 +66,7 @@ class Sender:
         self.spool = spool
         self.classes = tuple(cls.name for cls in config.classes)
         self.random = random.Random(f"{config.seed}/{config.worker}")
+        self.prefix, self.worker, self.workers = config.key_prefix, config.worker, config.workers
         self.stamps = f"{config.key_prefix}-{config.worker}-"
         self.function, self.intern = spool.function, spool.intern
         self.workload_errors = 0

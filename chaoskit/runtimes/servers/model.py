@@ -19,7 +19,7 @@ class Place:
     """Where one server shall stand. `environment` is that of the Compose file, `image` its image (may say a version).
 
     `data` is an absolute folder that exists, empty, when the preparations run; `host` is the only address to listen on.
-    `command` is the Compose file's: its flags hold here too.
+    `command` is the Compose file's: its flags hold here too. `others` are its further ports, in the file's order.
     """
 
     node: str
@@ -29,6 +29,7 @@ class Place:
     environment: Mapping[str, str]
     image: str | None = None
     command: Sequence[str] = ()
+    others: Sequence[int] = ()
 
     def flags(self, *programs: str) -> tuple[str, ...]:
         """The flags in `command`, which begins with one of `programs` or with a flag at once.
