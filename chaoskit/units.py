@@ -15,6 +15,8 @@ __all__ = [
     "format_duration",
     "format_rate",
     "format_share",
+    "format_size",
+    "parse_byte_rate",
     "parse_duration",
     "parse_rate",
     "parse_share",
@@ -80,12 +82,27 @@ def parse_size(text: str) -> int:
     """Bytes of "64KB" (1,000) or "64KiB" (1,024).
 
     Raises:
-        ValueError: not a size.
+        ValueError: not a size, or not a whole number of bytes.
     """
     match = re.fullmatch(rf"{_NUMBER}\s*(B|KB|MB|GB|KiB|MiB|GiB)", text.strip())
     if match is None:
         raise ValueError(f"{text!r} is not a size; write bytes with a unit, such as 512B, 64KB or 1MiB")
-    return round(float(match[1]) * _SIZE[match[2]])
+    value = float(match[1]) * _SIZE[match[2]]
+    if abs(value - round(value)) > 1e-6:
+        raise ValueError(f"{text!r} is not a whole number of bytes")
+    return round(value)
+
+
+def parse_byte_rate(text: str) -> float:
+    """Bytes per second of "100KB/s".
+
+    Raises:
+        ValueError: not a size per second; the message says what was expected.
+    """
+    size, slash, unit = text.strip().rpartition("/")
+    if not slash or unit.strip() != "s":
+        raise ValueError(f"{text!r} is not a bandwidth; write bytes per second, such as 100KB/s or 2MB/s")
+    return float(parse_size(size))
 
 
 def format_duration(seconds: float) -> str:
@@ -130,6 +147,14 @@ def format_share(share: float) -> str:
 def format_count(number: int) -> str:
     """Digits in groups of three: 3120 -> "3,120"."""
     return f"{number:,}"
+
+
+def format_size(size: float) -> str:
+    """Short text of a size: 212 -> "212 B", 98_304 -> "98.3 KB"."""
+    for unit in ("GB", "MB", "KB"):
+        if size >= _SIZE[unit] * 0.9995:
+            return f"{_significant(size / _SIZE[unit])} {unit}"
+    return f"{_significant(size)} B"
 
 
 def _significant(value: float) -> str:

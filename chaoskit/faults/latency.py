@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import model_validator
 
-from chaoskit.faults.model import WAYS, FaultParameters, Ground, LinkFault, Stream, Where, toxic
+from chaoskit.faults.model import WAYS, FaultParameters, Ground, LinkFault, Stream, Where, check_whole, toxic
 from chaoskit.spec.types import Duration
 from chaoskit.stack.effects import Evidence, LinkState
 from chaoskit.units import format_duration
@@ -32,9 +32,8 @@ class LatencyParameters(FaultParameters):
             raise ValueError(f"latency is at most {format_duration(_LONGEST)}; to withhold answers use blackhole")
         if self.jitter > self.latency:
             raise ValueError("jitter is larger than latency: some answers would have to come before they were asked")
-        for name, value in (("latency", self.latency), ("jitter", self.jitter)):
-            if abs(value * 1000 - round(value * 1000)) > 1e-6:
-                raise ValueError(f"{name} is not a whole number of milliseconds, which is all that Toxiproxy can do")
+        check_whole("latency", self.latency, 1e-3, "milliseconds")
+        check_whole("jitter", self.jitter, 1e-3, "milliseconds")
         return self
 
 
@@ -61,6 +60,11 @@ class Latency(LinkFault[LatencyParameters]):
                 for way, delay, jitter in zip(ways, delays, jitters, strict=True)
             )
         )
+
+    def notes(self, parameters: LatencyParameters, ground: Ground) -> tuple[str, ...]:
+        """What the real server cannot do."""
+        chance = "the jitter is not the same from run to run: the real Toxiproxy cannot be seeded"
+        return (chance,) if parameters.jitter and ground.toxiproxy == "real" else ()
 
     def evidence(self, parameters: LatencyParameters, link: str, state: LinkState) -> Evidence:
         """The round trip grows by what was asked."""

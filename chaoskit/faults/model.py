@@ -27,6 +27,7 @@ __all__ = [
     "ParameterError",
     "Stream",
     "Where",
+    "check_whole",
     "silence",
     "toxic",
 ]
@@ -246,15 +247,26 @@ class NodeFault(Fault[P]):
         )
 
 
-def toxic(effect: str, kind: str, way: Way, **attributes: int) -> Toxic:
+def toxic(effect: str, kind: str, way: Way, toxicity: float = 1.0, **attributes: int) -> Toxic:
     """A toxic named after its effect. Toxiproxy cannot address a name with a slash in it."""
-    return Toxic(name=f"{effect.replace('/', '.')}.{kind}.{way}", type=kind, stream=way, attributes=attributes)
+    name = f"{effect.replace('/', '.')}.{kind}.{way}"
+    return Toxic(name=name, type=kind, stream=way, toxicity=toxicity, attributes=attributes)
 
 
-def silence(effect: str, way: Way, ground: Ground) -> Toxic:
+def silence(effect: str, way: Way, ground: Ground, toxicity: float = 1.0) -> Toxic:
     """The toxic that withholds everything in one direction, as far as the server can: the real Toxiproxy's `timeout: 0`
     drops data for ever but lets a close through.
     """
     if ground.toxiproxy == "real":
-        return toxic(effect, "timeout", way, timeout=0)
-    return toxic(effect, "blackhole", way)
+        return toxic(effect, "timeout", way, toxicity, timeout=0)
+    return toxic(effect, "blackhole", way, toxicity)
+
+
+def check_whole(name: str, value: float, unit: float, noun: str) -> None:
+    """See that a parameter is a whole number of the `unit` that Toxiproxy counts in.
+
+    Raises:
+        ValueError: it is not; the message begins with the parameter's name.
+    """
+    if abs(value / unit - round(value / unit)) > 1e-6 * max(1.0, value / unit):
+        raise ValueError(f"{name} is not a whole number of {noun}, which is all that Toxiproxy can do")

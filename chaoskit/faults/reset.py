@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import model_validator
 
-from chaoskit.faults.model import FaultParameters, Ground, LinkFault, Where, toxic
+from chaoskit.faults.model import FaultParameters, Ground, LinkFault, Where, check_whole, toxic
 from chaoskit.spec.types import Duration
 from chaoskit.stack.effects import Evidence, LinkState
 from chaoskit.units import format_duration
@@ -28,8 +28,7 @@ class ResetParameters(FaultParameters):
             raise ValueError(
                 f"delay is at most {format_duration(_LONGEST)}: healing waits for resets that are under way"
             )
-        if abs(self.delay * 1000 - round(self.delay * 1000)) > 1e-6:
-            raise ValueError("delay is not a whole number of milliseconds, which is all that Toxiproxy can do")
+        check_whole("delay", self.delay, 1e-3, "milliseconds")
         return self
 
 

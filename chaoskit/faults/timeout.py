@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import model_validator
 
-from chaoskit.faults.model import WAYS, FaultParameters, Ground, LinkFault, Stream, Where, toxic
+from chaoskit.faults.model import WAYS, FaultParameters, Ground, LinkFault, Stream, Where, check_whole, toxic
 from chaoskit.spec.types import Duration
 from chaoskit.stack.effects import Evidence, LinkState
 from chaoskit.units import format_duration
@@ -31,8 +31,7 @@ class TimeoutParameters(FaultParameters):
             )
         if self.timeout > _LONGEST:
             raise ValueError(f"timeout is at most {format_duration(_LONGEST)}; to withhold answers use blackhole")
-        if abs(self.timeout * 1000 - round(self.timeout * 1000)) > 1e-6:
-            raise ValueError("timeout is not a whole number of milliseconds, which is all that Toxiproxy can do")
+        check_whole("timeout", self.timeout, 1e-3, "milliseconds")
         return self
 
 

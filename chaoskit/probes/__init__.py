@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from chaoskit.probes.canary import Canary, probe
+from chaoskit.probes.closing import closing
 from chaoskit.probes.model import Kind, ProbeResult
 
-__all__ = ["Canary", "Kind", "ProbeResult", "probe"]
+__all__ = ["Canary", "Kind", "ProbeResult", "closing", "probe"]

@@ -12,7 +12,7 @@ from chaoskit.probes.model import ProbeResult
 from chaoskit.probes.speech import MOST_BYTES, Answer, Speech, speech
 from chaoskit.stack.topology import Protocol
 
-__all__ = ["Canary", "probe"]
+__all__ = ["Canary", "failure", "probe"]
 
 # How long a plain TCP connection is watched for the end of file with which a proxy reports a dead upstream.
 _LOOK = 0.05
@@ -76,7 +76,7 @@ class Canary:
             return ProbeResult(kind="silent", detail="connect hung" if connecting else f"no answer in {timeout:g} s")
         except OSError as error:
             self.close()
-            return _failure(error, connecting)
+            return failure(error, connecting)
         except ValueError as error:
             self.close()
             return ProbeResult(kind="error", detail=str(error))
@@ -107,24 +107,33 @@ class Canary:
         start = time.perf_counter()
         writer.write(request)
         rtt: float | None = None
-        size, answer = 0, cast("Answer | None", None)
+        size, reads, answer = 0, 0, cast("Answer | None", None)
         while answer is None:
             data = await reader.read(1 << 16)
             if rtt is None and data:
                 rtt = time.perf_counter() - start
             if not data:
                 self.close()
-                return ProbeResult(
-                    kind="closed", detail="closed in the middle of an answer" if size else "closed without an answer"
-                )
-            size += len(data)
+                detail = "closed in the middle of an answer" if size else "closed without an answer"
+                return ProbeResult(kind="closed", detail=detail, size=size, reads=reads, sent=len(request))
+            size, reads = size + len(data), reads + 1
             if size > MOST_BYTES:
                 raise ValueError(f"more than {MOST_BYTES} bytes in one answer")
             assert self._speech is not None
             answer = self._speech.feed(data)
         if not answer.more:
             self.close()
-        return ProbeResult(kind="answered", rtt=rtt, detail=answer.detail, ready=answer.ready)
+        took = time.perf_counter() - start
+        return ProbeResult(
+            kind="answered",
+            rtt=rtt,
+            detail=answer.detail,
+            ready=answer.ready,
+            took=took,
+            size=size,
+            reads=reads,
+            sent=len(request),
+        )
 
     async def _look(self, reader: asyncio.StreamReader) -> ProbeResult:
         """A connection is all that plain TCP can be asked for: watch it a moment for an end that follows at once."""
@@ -138,7 +147,8 @@ class Canary:
         return ProbeResult(kind="closed", detail="closed after the connect")
 
 
-def _failure(error: OSError, connecting: bool) -> ProbeResult:
+def failure(error: OSError, connecting: bool) -> ProbeResult:
+    """What an error of the network means; `connecting`: it came before the connection was there."""
     kind: Literal["refused", "reset", "error"] = "error"
     if isinstance(error, ConnectionRefusedError):
         kind = "refused"

@@ -21,9 +21,15 @@ class ProbeResult(Frozen):
             connect, so that only this shows a latency. None where nothing was asked (tcp) or nothing came.
         detail: what came back, in a few words ("HTTP 503", "-LOADING ...", "connect hung").
         ready: the endpoint answered and says that it takes work.
+        took: seconds until the answer was whole, or until the end that was waited for.
+        sent, size, reads: bytes of the request, bytes of the answer as far as it came, reads that they came in.
     """
 
     kind: Kind
     rtt: float | None = None
     detail: str = ""
     ready: bool = False
+    took: float | None = None
+    sent: int = 0
+    size: int = 0
+    reads: int = 0

@@ -12,11 +12,11 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, ValidationInfo, WithJsonSchema
 
-from chaoskit.units import parse_duration, parse_rate, parse_share
+from chaoskit.units import parse_byte_rate, parse_duration, parse_rate, parse_share, parse_size
 
-__all__ = ["SI", "Duration", "Rate", "Share"]
+__all__ = ["SI", "ByteRate", "Duration", "Rate", "Share", "Size"]
 
-SI = {"si": True}  # validation context: numbers are seconds, per second and 0..1 already
+SI = {"si": True}  # validation context: numbers are seconds, bytes, per second and 0..1 already
 
 
 def _reader(parse: Callable[[str], float], noun: str, example: str) -> BeforeValidator:
@@ -54,4 +54,14 @@ Share = Annotated[
     float,
     _reader(parse_share, "share", "99.9%"),
     _schema(r"^[0-9]+(\.[0-9]+)?\s*%?$", "share between 0% and 100%: 99.9%"),
+]
+Size = Annotated[
+    int,
+    _reader(parse_size, "size", "512B or 64KB"),
+    _schema(r"^(0|[0-9]+(\.[0-9]+)?\s*(B|KB|MB|GB|KiB|MiB|GiB))$", "size with a unit: 512B, 64KB, 1MiB"),
+]
+ByteRate = Annotated[
+    float,
+    _reader(parse_byte_rate, "bandwidth", "100KB/s"),
+    _schema(r"^[0-9]+(\.[0-9]+)?\s*(B|KB|MB|GB|KiB|MiB|GiB)\s*/\s*s$", "bytes per second: 100KB/s, 2MB/s"),
 ]

@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chaoskit.units import format_duration, format_share, parse_duration, parse_rate, parse_share, parse_size
+from chaoskit.units import (
+    format_duration,
+    format_share,
+    format_size,
+    parse_byte_rate,
+    parse_duration,
+    parse_rate,
+    parse_share,
+    parse_size,
+)
 
 
 @pytest.mark.parametrize(
@@ -55,6 +64,20 @@ def test_rates_shares_and_sizes() -> None:
             parse_share(wrong)
     with pytest.raises(ValueError, match="size"):
         parse_size("64")
+    with pytest.raises(ValueError, match="whole number of bytes"):
+        parse_size("1.5B")
+    for wrong in ("100KB", "100/s", "100KB/m", "KB/s", "/s", "1.5B/s"):
+        with pytest.raises(ValueError, match=r"bandwidth|size|whole"):
+            parse_byte_rate(wrong)
+    assert parse_byte_rate("1.5 MB / s") == 1.5e6
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [(0, "0 B"), (212, "212 B"), (999.6, "1 KB"), (98_304, "98.3 KB"), (1.5e6, "1.5 MB"), (2e10, "20 GB")],
+)
+def test_sizes_for_people(size: float, text: str) -> None:
+    assert format_size(size) == text
 
 
 @pytest.mark.parametrize(

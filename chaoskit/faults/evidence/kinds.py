@@ -4,24 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from chaoskit.faults.evidence.failing import Refused, Reset, Silent, Timeout
+from chaoskit.faults.evidence.carrying import Bandwidth, Cut, Limited, Open, Sliced
+from chaoskit.faults.evidence.failing import Flaky, Flap, Refused, Reset, Silent, Timeout
 from chaoskit.faults.evidence.processes import Down, Frozen, Restarted
 from chaoskit.faults.evidence.scene import Scene
-from chaoskit.faults.evidence.sight import LinkSight, Sight, Unknown
-from chaoskit.faults.evidence.timing import Latency
+from chaoskit.faults.evidence.sight import Sight, Unknown
+from chaoskit.faults.evidence.timing import Latency, SlowClose
 from chaoskit.stack.effects import Evidence
 from chaoskit.stack.topology import Protocol
 
 __all__ = ["KINDS", "blind", "sight_of"]
 
 KINDS: Mapping[str, type[Sight]] = {
+    "bandwidth": Bandwidth,
+    "cut": Cut,
     "down": Down,
+    "flaky": Flaky,
+    "flap": Flap,
     "frozen": Frozen,
     "latency": Latency,
+    "limited": Limited,
+    "open": Open,
     "refused": Refused,
     "reset": Reset,
     "restarted": Restarted,
     "silent": Silent,
+    "sliced": Sliced,
+    "slow_close": SlowClose,
     "timeout": Timeout,
 }
 
@@ -31,9 +40,13 @@ def sight_of(item: Evidence, scene: Scene) -> Sight:
     return KINDS.get(item.kind, Unknown)(item, scene)
 
 
-def blind(item: Evidence, protocol: Protocol) -> str | None:
-    """Why this can never be seen on a link of that protocol; None where it can. For warnings while planning."""
+def blind(item: Evidence, protocol: Protocol, *, counted: bool = True) -> str | None:
+    """Why this piece of evidence can never be seen, as a sentence without a full stop; None where it can. For warnings
+    while planning.
+
+    Args:
+        protocol: of the link. counted: the server counts what its links carry; the real Toxiproxy does not.
+    """
     kind = KINDS.get(item.kind)
-    if kind is not None and issubclass(kind, LinkSight) and kind.speaks and protocol == "tcp":
-        return f"{item.link} speaks plain TCP: no canary can see {item.kind}; declare its `protocol`"
-    return None
+    reason = kind.blind(item, protocol, counted) if kind is not None and item.link is not None else None
+    return None if reason is None else f"{item.link}: {reason}"

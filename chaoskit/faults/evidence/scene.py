@@ -41,6 +41,7 @@ class Scene:
         self._base: dict[str, asyncio.Task[list[ProbeResult]]] = {}
         self._readings: deque[tuple[float, Mapping[str, LinkCounters]]] = deque(maxlen=_KEPT)
         self._reader: asyncio.Task[None] | None = None
+        self._asked = asyncio.Event()
 
     async def ask(self, link: str, timeout: float, count: int = ASKS) -> list[ProbeResult]:
         """Ask `count` times, nearly at once, over new connections: a simple server's backlog holds but a few."""
@@ -69,6 +70,15 @@ class Scene:
             return [process for process in await self._pids(node) if process.get("state") not in ("Z", "X")]
         except ChaosKitError as error:
             return f"not known: {error.message}"
+
+    def counts(self, link: str) -> bool:
+        """Whether the server counts what this link carries, as far as is known."""
+        return any(link in found for _, found in self._readings)
+
+    async def first_reading(self) -> None:
+        """Wait until the counters were asked once, in vain or not; at most a second."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._asked.wait(), 1.0)
 
     def count(self) -> None:
         """Begin to read the links' counters, every fifth of a second; nothing when that goes on already."""
@@ -101,5 +111,6 @@ class Scene:
             with suppress(ChaosKitError):  # a reading that fails is a gap, and the next one may not
                 found = await self._counters()
                 self._readings.append((time.monotonic(), found))
+            self._asked.set()
             due = max(due + _EVERY, time.monotonic())
             await asyncio.sleep(due - time.monotonic())

@@ -11,6 +11,7 @@ from chaoskit.faults.evidence.model import Observation, all_of, counted
 from chaoskit.faults.evidence.scene import SLACK, Scene
 from chaoskit.probes import Canary, ProbeResult
 from chaoskit.stack.effects import Evidence
+from chaoskit.stack.topology import Protocol
 
 __all__ = ["LinkSight", "Sight", "Unknown", "trips"]
 
@@ -20,10 +21,10 @@ class Sight(ABC):
     learns it keeps, so that bounds get tighter from look to look.
 
     Class attributes:
-        counts: it reads the links' counters.
+        counting: it reads the links' counters.
     """
 
-    counts: ClassVar[bool] = False
+    counting: ClassVar[bool] = False
 
     def __init__(self, item: Evidence, scene: Scene) -> None:
         self.item = item
@@ -44,6 +45,15 @@ class Sight(ABC):
     def close(self) -> None:
         """Hang up; idempotent."""
         return
+
+    @classmethod
+    def blind(cls, item: Evidence, protocol: Protocol, counted: bool) -> str | None:
+        """Why this can never be seen on a link of that protocol, as the end of a sentence; None where it can.
+
+        Args:
+            counted: the server counts what its links carry; the real Toxiproxy does not.
+        """
+        return None
 
     def said(self, seen: bool, text: str, samples: Sequence[float] = (), *, idle: bool = False) -> Observation:
         """The observation, with the place in front of its text."""
@@ -93,11 +103,17 @@ class LinkSight(Sight):
             self.old = Canary(host, port, protocol, path)
             await self.old.open(timeout)
 
+    @classmethod
+    def blind(cls, item: Evidence, protocol: Protocol, counted: bool) -> str | None:
+        """Where a canary would have to speak."""
+        if cls.speaks and protocol == "tcp":
+            return f"a canary on plain TCP cannot show {item.kind}: declare the link's protocol"
+        return None
+
     async def seen(self) -> Observation:
-        """One look, unless the protocol cannot show it."""
-        if self.speaks and self.protocol == "tcp":
-            return self.said(False, f"a canary on plain TCP cannot show {self.item.kind}: declare the link's protocol")
-        return await self.look()
+        """One look, unless it cannot show anything."""
+        reason = self.blind(self.item, self.protocol, self.scene.counts(self.link))
+        return await self.look() if reason is None else self.said(False, reason)
 
     @abstractmethod
     async def look(self) -> Observation:
@@ -105,7 +121,7 @@ class LinkSight(Sight):
 
     async def gone(self) -> Observation:
         """It answers."""
-        found = await self.scene.ask(self.link, SLACK + 2 * self.item.expected, self.asks)
+        found = await self.scene.ask(self.link, SLACK, self.asks)
         if not all_of(found, "answered"):
             return self.said(False, counted(found), trips(found))
         return self.said(True, "answers again", trips(found))

@@ -70,7 +70,7 @@ class Witness:
         self._scene.close()
 
     def _count(self) -> None:
-        if any(sight.counts for sight in self._sights):
+        if any(sight.counting for sight in self._sights):
             self._scene.count()
 
     async def _watch(self, look: Callable[[Sight], Awaitable[Observation]], deadline: float) -> tuple[Observation, ...]:

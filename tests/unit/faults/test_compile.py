@@ -6,11 +6,13 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from chaoskit import registry
 from chaoskit.errors import PlanError
-from chaoskit.faults.model import Ground
+from chaoskit.faults.model import Ground, ParameterError
 from chaoskit.stack.effects import LinkEffect, NodeEffect, fold_links, fold_nodes
 from chaoskit.stack.topology import Link, Target, Topology
 
@@ -28,17 +30,30 @@ GOOD: dict[str, dict[str, Any]] = {
     "outage": {},
     "blackhole": {},
     "reset": {},
+    "bandwidth": {"rate": "100KB/s"},
+    "slow_close": {"delay": "2s"},
+    "slicer": {"size": "20B", "variation": "5B", "delay": "1ms"},
+    "limit_data": {"bytes": "10KB"},
+    "flaky": {"share": "20%"},
+    "flap": {"down": "1s", "up": "2s"},
     "kill": {},
     "restart": {},
     "pause": {},
 }
 
 
-def compiled(name: str, raw: dict[str, Any], links: tuple[Link, ...] = (DB, CACHE), nodes: tuple[str, ...] = ()) -> Any:
+def compiled(
+    name: str,
+    raw: dict[str, Any],
+    links: tuple[Link, ...] = (DB, CACHE),
+    nodes: tuple[str, ...] = (),
+    toxiproxy: Any = "embedded",
+    duration: float | None = 10.0,
+) -> Any:
     fault = registry.load("fault", name)
     stored = fault.Parameters.model_validate(raw).model_dump()
     assert json.loads(json.dumps(stored)) == stored  # goes into plan.json as it is
-    return fault.compile("slow", stored, Ground(TARGET, links, nodes, 7, duration=10.0))
+    return fault.compile("slow", stored, Ground(TARGET, links, nodes, 7, duration=duration, toxiproxy=toxiproxy))
 
 
 @pytest.mark.parametrize("name", GOOD)
@@ -114,6 +129,29 @@ def test_node_faults_ask_only_the_links_that_can_show_them() -> None:
         ("timeout", {"timeout": "0s"}, "blackhole"),
         ("timeout", {"timeout": "1h"}, "blackhole"),
         ("reset", {"delay": "1m"}, "at most"),
+        ("reset", {"delay": "0.5ms"}, "delay is not a whole number of milliseconds"),
+        ("bandwidth", {"rate": "500B/s"}, "at least 1KB/s"),
+        ("bandwidth", {"rate": "1.5KB/s"}, "rate is not a whole number of KB/s"),
+        ("bandwidth", {"rate": "100KiB/s"}, "rate is not a whole number of KB/s"),
+        ("bandwidth", {"rate": "11GB/s"}, "at most"),
+        ("bandwidth", {"rate": "100KB"}, "not a bandwidth"),
+        ("bandwidth", {"rate": "100/s"}, "not a size"),
+        ("bandwidth", {"rate": 100}, "no unit"),
+        ("slow_close", {"delay": "0s"}, "at least"),
+        ("slow_close", {"delay": "1.5ms"}, "whole"),
+        ("slow_close", {"delay": "1h"}, "at most"),
+        ("slicer", {"size": "0B"}, "size is between"),
+        ("slicer", {"size": "10B", "variation": "10B"}, "variation is not smaller than size"),
+        ("slicer", {"size": "10B", "delay": "1.5us"}, "whole"),
+        ("slicer", {"size": "10B", "delay": "1m"}, "at most"),
+        ("slicer", {"size": "2MB"}, "size is between"),
+        ("limit_data", {"bytes": "2000GB"}, "at most"),
+        ("limit_data", {}, "Field required"),
+        ("flaky", {"share": "0%"}, "no connection would fail"),
+        ("flaky", {"share": "101%"}, "not a share"),
+        ("flaky", {"share": "5%", "how": "rudely"}, "reset"),
+        ("flap", {"down": "10ms", "up": "1s"}, "down is at least"),
+        ("flap", {"down": "1s", "up": "0s"}, "up is at least"),
         ("kill", {"signal": "TERM"}, "Extra inputs"),
     ],
 )
@@ -125,3 +163,95 @@ def test_what_would_surprise_is_refused(name: str, raw: dict[str, Any], why: str
 def test_stored_parameters_that_are_not_valid_are_a_plan_error() -> None:
     with pytest.raises(PlanError, match="fault latency: latency"):
         registry.load("fault", "latency").compile("x", {"latency": -1.0}, Ground(TARGET, (DB,)))
+
+
+def bent(name: str, raw: dict[str, Any], **kwargs: Any) -> list[tuple[str, str, float, dict[str, int]]]:
+    (effect,) = compiled(name, raw, (DB,), **kwargs).effects
+    return [(t.type, t.stream, t.toxicity, t.attributes) for t in effect.toxics]
+
+
+def test_toxics_are_in_the_units_of_toxiproxy() -> None:
+    assert bent("bandwidth", {"rate": "2MB/s"}) == [("bandwidth", "downstream", 1.0, {"rate": 2000})]
+    both = bent("bandwidth", {"rate": "1KB/s", "stream": "both"})
+    assert [(way, values) for _, way, _, values in both] == [("upstream", {"rate": 1}), ("downstream", {"rate": 1})]
+    assert bent("slow_close", {"delay": "1.5s", "stream": "up"}) == [("slow_close", "upstream", 1.0, {"delay": 1500})]
+    assert bent("slicer", {"size": "64B", "variation": "3B", "delay": "250us"}) == [
+        ("slicer", "downstream", 1.0, {"average_size": 64, "size_variation": 3, "delay": 250})
+    ]
+    assert bent("limit_data", {"bytes": "1KiB"}) == [("limit_data", "downstream", 1.0, {"bytes": 1024})]
+    # One toxic, so that there is one roll of the dice.
+    assert bent("flaky", {"share": "20%"}) == [("reset_peer", "upstream", 0.2, {"timeout": 0})]
+    assert bent("flaky", {"share": "1%", "how": "close"}) == [("limit_data", "upstream", 0.01, {"bytes": 0})]
+    assert bent("flaky", {"share": "1%", "how": "silent"}) == [("blackhole", "upstream", 0.01, {})]
+    real = bent("flaky", {"share": "1%", "how": "silent"}, toxiproxy="real")
+    assert real == [("timeout", "upstream", 0.01, {"timeout": 0})]
+
+
+def test_no_fault_makes_a_toxic_that_is_dangerous() -> None:
+    from chaoskit.toxiproxy.dangers import refusal
+
+    for name, raw in GOOD.items():
+        for server in ("embedded", "real"):
+            for effect in compiled(name, raw, toxiproxy=server, nodes=("db",)).effects:
+                for toxic in effect.toxics if isinstance(effect, LinkEffect) else ():
+                    assert refusal(toxic.name, toxic.type, toxic.toxicity, toxic.attributes) is None
+                    assert server == "embedded" or toxic.type != "blackhole"
+
+
+def test_the_close_of_a_canary_meets_a_slow_close_on_every_way() -> None:
+    (item,) = compiled("slow_close", {"delay": "2s", "stream": "both"}, (DB,)).evidence
+    assert (item.expected, len(item.toxics)) == (4.0, 2)
+
+
+def test_a_close_that_would_come_after_the_fault_is_refused() -> None:
+    with pytest.raises(ParameterError, match="no end of a connection would come") as caught:
+        compiled("slow_close", {"delay": "10s"})
+    assert caught.value.path == ("delay",)
+
+
+def test_flap_is_an_outage_that_begins_and_ends_inside() -> None:
+    found = compiled("flap", {"down": "1s", "up": "2s"})
+    times = [(e.begins, e.ends) for e in found.effects if e.link == DB.id]
+    assert times == [(0.0, 1.0), (3.0, 4.0), (6.0, 7.0), (9.0, None)]
+    assert times == [(e.begins, e.ends) for e in found.effects if e.link == CACHE.id]
+    assert len({e.id for e in found.effects}) == 8 and not any(e.enabled or e.toxics for e in found.effects)
+    assert [(e.kind, e.link) for e in found.evidence] == [("flap", DB.id), ("flap", CACHE.id)]
+    assert found.sentence.endswith("refuse every connection for 1 s, then serve for 2 s, and so on")
+
+
+@pytest.mark.parametrize(
+    ("raw", "duration", "why"),
+    [
+        ({"down": "5s", "up": "6s"}, 10.0, "would not be up again"),
+        ({"down": "1s", "up": "1s"}, None, "would not be up again"),
+        ({"down": "200ms", "up": "200ms"}, 1000.0, "go down 2,500 times"),
+    ],
+)
+def test_a_flap_that_does_not_fit_its_time_is_refused(raw: dict[str, Any], duration: float | None, why: str) -> None:
+    with pytest.raises(ParameterError, match=why):
+        compiled("flap", raw, duration=duration)
+
+
+@given(down=st.integers(200, 5000), up=st.integers(200, 5000), more=st.floats(0.0, 60.0, allow_nan=False))
+def test_the_outages_of_a_flap_come_in_turns_and_stay_inside(down: int, up: int, more: float) -> None:
+    duration = (down + up) / 1000 + more
+    found = compiled("flap", {"down": f"{down}ms", "up": f"{up}ms"}, (DB,), duration=duration).effects
+    stops = [duration if e.ends is None else e.ends for e in found]
+    for effect, stop in zip(found, stops, strict=True):
+        assert 0.0 <= effect.begins < stop <= duration + 1e-9 and stop - effect.begins <= down / 1000 + 1e-6
+    for stop, following in zip(stops, found[1:], strict=False):
+        assert following.begins - stop == pytest.approx(up / 1000, abs=1e-6)
+
+
+def test_what_the_real_server_does_otherwise_is_said() -> None:
+    cases: list[tuple[str, dict[str, Any], str]] = [
+        ("latency", {"latency": "5ms", "jitter": "1ms"}, "jitter is not the same"),
+        ("flaky", {"share": "5%"}, "cannot be seeded"),
+        ("flaky", {"share": "5%"}, "spared end with a reset"),
+        ("flaky", {"share": "5%", "how": "silent"}, "every open connection is closed"),
+        ("blackhole", {}, "closes leak"),
+    ]
+    for name, raw, why in cases:
+        assert any(why in note for note in compiled(name, raw, toxiproxy="real").notes)
+        assert compiled(name, raw).notes == ()
+    assert compiled("latency", {"latency": "5ms"}, toxiproxy="real").notes == ()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from chaoskit.probes import Canary, ProbeResult, probe
+from chaoskit.probes import Canary, ProbeResult, closing, probe
 
 HTTP_200 = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -81,8 +81,10 @@ def test_an_answer_is_read(serve: Any, protocol: Any, answer: bytes, readiness: 
             return await probe("127.0.0.1", port, protocol, timeout=10, readiness=readiness)
 
     found = asyncio.run(main())
-    assert found.model_copy(update={"rtt": None}) == expected
-    assert found.rtt is not None and found.rtt >= 0
+    measured = {"rtt": None, "took": None, "sent": 0, "size": 0, "reads": 0}
+    assert found.model_copy(update=measured) == expected
+    assert found.rtt is not None and found.took is not None and 0 <= found.rtt <= found.took
+    assert found.size >= len(answer) - len(b"body") and found.sent > 0 and found.reads > 0
 
 
 @pytest.mark.parametrize("protocol", ["http", "resp", "postgres"])
@@ -239,3 +241,60 @@ def test_request_cannot_be_split_by_the_path(serve: Any) -> None:
 
     asyncio.run(main())
     assert b"X-Evil: 1\r\n" not in seen[0] and seen[0].startswith(b"GET /aX-Evil:1 HTTP/1.1\r\n")
+
+
+def test_an_answer_in_pieces_is_counted_and_timed(serve: Any) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(4096)
+        for piece in (HTTP_200[:10], HTTP_200[10:20], HTTP_200[20:]):
+            writer.write(piece)
+            await asyncio.sleep(0.1)
+
+    async def main() -> ProbeResult:
+        async with serve(talk) as port:
+            return await probe("127.0.0.1", port, "http", timeout=10)
+
+    found = asyncio.run(main())
+    assert (found.kind, found.size, found.reads) == ("answered", len(HTTP_200), 3)
+    assert found.rtt is not None and found.took is not None and found.took - found.rtt > 0.15
+
+
+def test_what_came_of_an_answer_that_broke_off_is_counted(serve: Any) -> None:
+    async def main() -> ProbeResult:
+        async with serve(says(HTTP_200[:7], hang=False)) as port:
+            return await probe("127.0.0.1", port, "http", timeout=10)
+
+    found = asyncio.run(main())
+    assert (found.kind, found.size) == ("closed", 7)
+
+
+def test_closing_waits_for_the_end_of_the_other_side(serve: Any, reset: Any) -> None:
+    async def late(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"hello, I speak first")
+        assert await reader.read(4096) == b""
+        await asyncio.sleep(0.2)
+        writer.close()
+
+    async def never(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(60)
+
+    async def rudely(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(4096)
+        reset(writer)
+
+    async def main() -> list[ProbeResult]:
+        found = []
+        for talk, timeout in ((late, 10.0), (never, 0.2), (rudely, 10.0)):
+            async with serve(talk) as port:
+                found.append(await closing("127.0.0.1", port, timeout=timeout))
+        return found
+
+    ended, silent, was_reset = asyncio.run(main())
+    assert ended.kind == "closed" and ended.took is not None and ended.took > 0.15
+    assert (silent.kind, silent.detail, was_reset.kind) == ("silent", "no end in 0.2 s", "reset")
+
+
+def test_closing_where_nobody_listens() -> None:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        assert asyncio.run(closing("127.0.0.1", sock.getsockname()[1], timeout=10)).kind == "refused"

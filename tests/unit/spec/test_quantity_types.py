@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from chaoskit.spec.types import SI, Duration, Rate, Share
+from chaoskit.spec.types import SI, ByteRate, Duration, Rate, Share, Size
 
 
 @pytest.mark.parametrize(
@@ -18,6 +18,9 @@ from chaoskit.spec.types import SI, Duration, Rate, Share
         (Duration, 0, 0.0),
         (Rate, "30/m", 0.5),
         (Share, "25%", 0.25),
+        (Size, "1.5KB", 1500),
+        (Size, 0, 0),
+        (ByteRate, "2MB/s", 2e6),
     ],
 )
 def test_text_is_read(kind: Any, text: object, value: float) -> None:
@@ -26,7 +29,7 @@ def test_text_is_read(kind: Any, text: object, value: float) -> None:
     assert adapter.validate_python(value, context=SI) == value  # as stored
 
 
-@pytest.mark.parametrize("kind", [Duration, Rate, Share])
+@pytest.mark.parametrize("kind", [ByteRate, Duration, Rate, Share, Size])
 @pytest.mark.parametrize("bad", [200, 0.5, "200", True, None, [], "-1s", "nan", float("nan"), float("inf")])
 def test_what_has_no_unit_or_no_sense_is_refused(kind: Any, bad: object) -> None:
     if kind is Share and bad in ("200", 0.5):
@@ -39,3 +42,9 @@ def test_what_has_no_unit_or_no_sense_is_refused(kind: Any, bad: object) -> None
 def test_stored_numbers_are_checked_too(bad: object) -> None:
     with pytest.raises(ValidationError):
         TypeAdapter(Duration).validate_python(bad, context=SI)
+
+
+def test_sizes_stay_whole_numbers() -> None:
+    found = TypeAdapter(Size).validate_python("64KB")
+    assert (found, type(found)) == (64_000, int)
+    assert type(TypeAdapter(Size).validate_python(64_000.0, context=SI)) is int
