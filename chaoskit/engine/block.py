@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,13 +12,19 @@ from chaoskit.plan import Plan
 from chaoskit.safety.session import Supervisor
 from chaoskit.stack.launch import StackSpec
 from chaoskit.store import RunDir
+from chaoskit.toxiproxy.model import LinkCounters
 
 __all__ = ["Block"]
 
 
 @dataclass(frozen=True)
 class Block:
-    """One started stack. `place` is the block's folder (data, logs, hosts files)."""
+    """One started stack.
+
+    Attributes:
+        place: the block's folder (data, logs, hosts files).
+        counters: asks the proxy what each link carried; empty where it does not count.
+    """
 
     plan: Plan
     stack: StackSpec
@@ -25,4 +32,5 @@ class Block:
     recorder: Recorder
     folder: RunDir
     place: Path
+    counters: Callable[[], Awaitable[Mapping[str, LinkCounters]]]
     clock: Clock = field(default_factory=SystemClock)

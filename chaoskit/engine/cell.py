@@ -2,7 +2,7 @@
 
 ```
 ready ─▶ warm-up ─▶ t=0 baseline ─▶ fault … ─▶ recovery ─▶ settle ─▶ final reads ─▶ done
-            │ canaries learn the links      │ one task per injection: begin, seen?, end, gone?
+            │ canaries learn the links      │ one task per injection (injecting.py), one for the bypass check
             └──────── watch: stop asked? abort condition? worker, proxy or node dead? ─────────┘
 ```
 """
@@ -10,13 +10,13 @@ ready ─▶ warm-up ─▶ t=0 baseline ─▶ fault … ─▶ recovery ─▶
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Sequence
 from contextlib import suppress
 
 from chaoskit import linux
 from chaoskit.engine.block import Block
+from chaoskit.engine.bypass import Bypass
 from chaoskit.engine.gauge import Gauge
+from chaoskit.engine.injecting import Injections
 from chaoskit.engine.load import Load
 from chaoskit.engine.record import Control
 from chaoskit.errors import (
@@ -29,8 +29,7 @@ from chaoskit.errors import (
     SteadyStateError,
     StoreError,
 )
-from chaoskit.faults.evidence import Observation, Witness
-from chaoskit.plan import CellPlan, PlannedInjection
+from chaoskit.plan import CellPlan
 from chaoskit.store import EventLog
 from chaoskit.units import NS
 
@@ -38,10 +37,6 @@ __all__ = ["Cell"]
 
 _TICK_S = 0.25  # of the watch and the live view
 _LEAD_NS = NS // 5  # between the start order and the first due time
-_GRACE_S = 2.0  # what healing may take before the supervisor does it by itself
-_AHEAD_S = 1.0  # canaries learn a link this long before its fault
-_REACT_S = 0.2  # looking for the bite ends this long before the fault does
-_GONE_S = 10.0  # a healed link or node may take this long to be as before
 _HEAL_LIMIT_S = 30.0  # a node that is started again may take this long to be ready
 
 
@@ -61,7 +56,8 @@ class Cell:
         self._steady = asyncio.Event()
         self.proxy_lost = False
         self._origin = 0
-        self._active: dict[str, PlannedInjection] = {}
+        self._bypass = Bypass(block)
+        self._injections = Injections(block, self._bypass, self._phase, self._steady)
 
     async def run(self) -> list[ChaosKitError]:
         """Carry the cell out; its events and its history are on disk when this returns, on every path.
@@ -104,23 +100,28 @@ class Cell:
     async def _timeline(self) -> None:
         experiment = self._experiment
         await self._load.prepare()
+        await self._bypass.count("warm-up")
         start = self._clock.now_ns() + _LEAD_NS
         self._origin = start + round(experiment.warm_up * NS)
         end = self._origin + round(experiment.duration * NS)
         self._load.start(start)
         self._recorder.event("load", start_ns=start, end_ns=end)
         self._phase("warm-up", experiment.warm_up)
-        async with asyncio.TaskGroup() as injections:
-            for injection in self._block.plan.injections:
-                injections.create_task(self._inject(injection))
+        self._injections.origin_ns = self._origin
+        async with asyncio.TaskGroup() as beside:
+            for life in self._injections.lives():
+                beside.create_task(life.run())
             await self._until(0.0)
             self._recorder.event("origin", t=self._origin)
+            watching = beside.create_task(self._bypass.watch()) if self._block.plan.injections else None
             self._gauge.origin()
             self._phase("baseline", self._steady_by())
             await self._until(self._steady_by())
             self._check_steady()
             self._steady.set()
             await self._until(experiment.duration)
+            if watching is not None:
+                watching.cancel()
         self._phase("settle", experiment.settle)
         await self._load.finished()
         await self._clock.sleep_until(self._clock.now_ns() + round(experiment.settle * NS))
@@ -143,48 +144,6 @@ class Cell:
                 f"{self._cell.id}: the steady state was not met before any fault: {text}",
                 hint=f"lower `traffic`, or look into the logs of the target in {self._block.place / 'logs'}",
             )
-
-    async def _inject(self, injection: PlannedInjection) -> None:
-        """One injection, from shortly before it to the proof that it is gone."""
-        supervisor = self._block.supervisor
-        witness = Witness(injection.evidence, self._block.stack.canaries, supervisor.pids)
-        try:
-            await self._until(injection.at - _AHEAD_S)
-            await witness.before()
-            await self._until(injection.at)
-            await self._steady.wait()
-            until = injection.at if injection.until is None else injection.until
-            deadline = self._origin + round((until + _GRACE_S) * NS)
-            self._active[injection.id] = injection
-            confirmed = await supervisor.begin(injection.effects, deadline)
-            ids = [effect.id for effect in injection.effects]
-            self._recorder.event(
-                "begin", id=injection.id, effects=ids, confirmed_ns=confirmed, sentence=injection.sentence
-            )
-            if injection.until is not None:
-                self._phase("fault", injection.until - injection.at)
-                self._prove("seen", "unseen", injection, await witness.seen(self._monotonic(until - _REACT_S)))
-                await self._until(until)
-            ended = await supervisor.end(ids)
-            del self._active[injection.id]
-            self._recorder.event("end", id=injection.id, confirmed_ns=ended)
-            if not self._active:
-                self._phase("recovery", max(self._experiment.duration - self._elapsed(), 0.0))
-            if injection.until is None:  # an instant: what it did can only be seen after it
-                self._prove("seen", "unseen", injection, await witness.seen(time.monotonic() + _GONE_S))
-            self._prove("gone", "stayed", injection, await witness.gone(time.monotonic() + _GONE_S))
-        finally:
-            witness.close()
-
-    def _prove(self, yes: str, no: str, injection: PlannedInjection, found: Sequence[Observation]) -> None:
-        """Record what the canaries saw: one word for the injection, one sentence per piece of evidence."""
-        proved = bool(found) and all(observation.seen for observation in found)
-        self._recorder.event(
-            yes if proved else no,
-            id=injection.id,
-            evidence=[observation.text for observation in found],
-            samples=[observation.samples for observation in found],
-        )
 
     async def _watch(self) -> None:
         """Never returns; raises when the cell must end early."""
@@ -237,14 +196,13 @@ class Cell:
 
     async def _clean_up(self) -> list[ChaosKitError]:
         """Heal what is active, end the workers, keep the history: each step also when the one before failed."""
-        ids = [effect.id for injection in self._block.plan.injections for effect in injection.effects]
         supervisor = self._block.supervisor
         errors: list[ChaosKitError] = []
         try:
             # With the proxy, what it held is gone: there is nothing to take back but the stack, which comes next.
             if not supervisor.dead and not self.proxy_lost:
                 async with asyncio.timeout(_HEAL_LIMIT_S):
-                    await supervisor.end(ids)
+                    await supervisor.end(self._injections.effects)
         except TimeoutError:
             errors.append(HealError(f"{self._cell.id}: healing took longer than {_HEAL_LIMIT_S:g} s"))
         except ChaosKitError as error:
@@ -258,23 +216,19 @@ class Cell:
         self._gauge.phase(name, None if planned_s is None else self._clock.now_ns() + round(planned_s * NS))
 
     def _live(self) -> dict[str, object]:
-        active = [injection.sentence for injection in self._active.values()]
+        active = self._injections.active
         return {
             "t": self._clock.now_ns(),
             "kind": "live",
             "cell": self._cell.id,
             "t_s": self._elapsed() if self._origin else None,
-            "active": active,
-            **self._gauge.live(self._clock.now_ns(), tuple(self._active)),
+            "active": list(active.values()),
+            **self._gauge.live(self._clock.now_ns(), tuple(active)),
         }
 
     def _elapsed(self) -> float:
         """Seconds since t=0; negative before."""
         return (self._clock.now_ns() - self._origin) / NS
-
-    def _monotonic(self, seconds: float) -> float:
-        """An instant of the cell on the axis of time.monotonic()."""
-        return self._origin / NS + seconds
 
     async def _until(self, seconds: float) -> None:
         await self._clock.sleep_until(self._origin + round(seconds * NS))

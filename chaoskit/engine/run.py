@@ -24,6 +24,7 @@ from chaoskit.engine.record import Control, Recorder
 from chaoskit.errors import ChaosKitError, EnvironmentFault, HealError, Interrupted, StoreError
 from chaoskit.safety.session import Supervisor
 from chaoskit.store import RunDir, conceal, write_atomic
+from chaoskit.toxiproxy.client import AsyncClient
 
 if TYPE_CHECKING:
     from chaoskit.contracts import Observer
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["run"]
 
 T = TypeVar("T")
+_ANSWER = 2.0  # seconds that the proxy may take to tell its counters
 _DEADLINE_FACTOR, _DEADLINE_EXTRA = 3.0, 180.0  # of the estimate: a run that takes longer has hung
 
 
@@ -122,20 +124,24 @@ async def _block(
     try:
         variant = next(v for v in experiment.variants if v.name == head.variant)
         # Not on the loop: making an environment for the target's app may take a while, and hearts must beat.
-        stack = await asyncio.to_thread(runtime.layout, plan.target, variant.env, place, plan.interposition)
-        proxy = stack.proxy_process
-        seeded = proxy.model_copy(update={"argv": (*proxy.argv, "--seed", str(head.seed))})
-        stack = stack.model_copy(update={"proxy_process": seeded})
+        stack = await asyncio.to_thread(
+            runtime.layout, plan.target, variant.env, place, plan.interposition, plan.toxiproxy
+        )
+        if stack.toxiproxy == "embedded":  # the original takes the flag and ignores it
+            proxy = stack.proxy_process
+            seeded = proxy.model_copy(update={"argv": (*proxy.argv, "--seed", str(head.seed))})
+            stack = stack.model_copy(update={"proxy_process": seeded})
         began = time.monotonic()
         ready = await _or_stopped(supervisor.up(stack), stopped, control)
         recorder.event("up", ready=ready, interposition=stack.interposition, seconds=time.monotonic() - began)
-        block = Block(plan, stack, supervisor, recorder, folder, place)
-        for planned in cells:
-            cell = Cell(block, planned, stopped, control)
-            errors += await cell.run()
-            proxy_lost = cell.proxy_lost
-            if _final(errors) or proxy_lost or supervisor.dead:
-                break
+        async with AsyncClient(f"http://{stack.control}", timeout=_ANSWER) as proxy_client:
+            block = Block(plan, stack, supervisor, recorder, folder, place, proxy_client.counters)
+            for planned in cells:
+                cell = Cell(block, planned, stopped, control)
+                errors += await cell.run()
+                proxy_lost = cell.proxy_lost
+                if _final(errors) or proxy_lost or supervisor.dead:
+                    break
     except ChaosKitError as error:
         errors.append(error)
     finally:

@@ -1,0 +1,260 @@
+"""The life of an injection: from shortly before it to the proof that it is gone.
+
+```
+1 s ahead: who holds the role? ─▶ canaries learn ─▶ begin ─▶ still the holder? ─▶ seen? … on, off … ─▶ end ─▶ gone?
+             ▲                                                  └ no: heal, once more ┐
+             └────────────────────────────────────────────────────────────────────────┘
+```
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
+
+from chaoskit.engine.block import Block
+from chaoskit.engine.bypass import Bypass
+from chaoskit.errors import LinkError
+from chaoskit.faults.evidence import Observation, Witness
+from chaoskit.plan import Choice, PlannedInjection
+from chaoskit.stack.effects import Effect
+from chaoskit.units import NS
+
+__all__ = ["Injections", "Step", "steps_of"]
+
+_GRACE_S = 2.0  # what healing may take before the supervisor does it by itself
+_AHEAD_S = 1.0  # canaries learn a link this long before its fault
+_REACT_S = 0.2  # looking for the bite ends this long before the fault does
+_GONE_S = 10.0  # a healed link or node may take this long to be as before
+_PLACE_S = 5.0  # somebody must hold the role this long after the fault should have begun
+_ASK_S = 0.2  # between two questions who does
+
+
+@dataclass(frozen=True)
+class Step:
+    """What changes at one instant inside an injection, `offset` seconds from its begin."""
+
+    offset: float
+    begins: tuple[Effect, ...] = ()
+    ends: tuple[str, ...] = ()
+
+
+def steps_of(effects: Iterable[Effect]) -> list[Step]:
+    """When which effects begin and end by themselves, in order; those without an end of their own end with the
+    injection. What begins at an instant comes before what ends at it, so that a link is never clean in between."""
+    begins: dict[float, list[Effect]] = {}
+    ends: dict[float, list[str]] = {}
+    for effect in effects:
+        begins.setdefault(effect.begins, []).append(effect)
+        if effect.ends is not None:
+            ends.setdefault(effect.ends, []).append(effect.id)
+    return [Step(at, tuple(begins.get(at, ())), tuple(ends.get(at, ()))) for at in sorted({*begins, *ends})]
+
+
+@dataclass
+class Injections:
+    """All injections of one cell.
+
+    Attributes:
+        phase: told of the phases `fault` and `recovery`, with the seconds planned for them.
+        steady: set when faults may begin.
+        active: sentences of what is injected now, by id.
+        origin_ns: the cell's t=0.
+    """
+
+    block: Block
+    bypass: Bypass
+    phase: Callable[[str, float], None]
+    steady: asyncio.Event
+    active: dict[str, str] = field(default_factory=dict)
+    origin_ns: int = 0
+
+    @property
+    def effects(self) -> list[str]:
+        """Ids of everything that may have been begun, whoever held a role."""
+        plans = self.block.plan.injections
+        choices = [choice for planned in plans for choice in (planned, *planned.choices.values())]
+        return list(dict.fromkeys(effect.id for choice in choices for effect in choice.effects))
+
+    def lives(self) -> list[_Life]:
+        """One for each; `run` all of them side by side."""
+        return [_Life(self, planned) for planned in self.block.plan.injections]
+
+
+class _Life:
+    def __init__(self, injections: Injections, planned: PlannedInjection) -> None:
+        block = injections.block
+        self._all, self._planned = injections, planned
+        self._block, self._supervisor, self._clock = block, block.supervisor, block.clock
+        self._bent: set[str] = set()  # effects that are active now
+        self._healed_ns = 0  # when the last one that ended by itself was read back as taken back
+
+    async def run(self) -> None:
+        """Carry it out.
+
+        Raises:
+            LinkError, TargetError ...: it could not be begun or changed. HealError: it could not be taken back.
+            StoreError: what happened could not be written down.
+        """
+        await self._until(self._planned.at - _AHEAD_S)
+        await self._all.bypass.baseline()
+        if self._planned.role is None:
+            await self._attempt(self._planned, None)
+        else:
+            await self._beside(self._planned.role)
+
+    async def _beside(self, role: str) -> None:
+        """Place it relative to the node that holds the role; if that moves while it begins, once more."""
+        for again in (False, True):
+            holder = await self._holder(role)
+            if holder is None:
+                return
+            choice = self._planned.choices[holder]
+            self._event("placed", role=role, holder=holder, sentence=choice.sentence)
+            moved = await self._attempt(choice, holder)
+            if moved is None:
+                return
+            self._event("moved", role=role, holder=holder, now=moved)
+            if again:
+                self._event("unplaced", role=role, reason=f"{role} moved twice while it began, at last to {moved}")
+
+    async def _holder(self, role: str) -> str | None:
+        """Who holds the role; waits a while for somebody to. None, on record with the reason, when nobody does."""
+        planned = self._planned
+        last = planned.at + _PLACE_S if planned.until is None else min(planned.at + _PLACE_S, planned.until - _REACT_S)
+        while True:
+            reason = "nobody held it"
+            try:
+                holder = await self._supervisor.ask(role)
+            except LinkError as error:
+                holder, reason = None, error.message
+            if holder in planned.choices:
+                return holder
+            if holder is not None:
+                reason = f"{holder} held it, for which nothing is planned"
+            if self._clock.now_ns() > self._at(last):
+                self._event(
+                    "unplaced", role=role, reason=f"who holds {role} was not known when it was to begin: {reason}"
+                )
+                return None
+            await self._clock.sleep_until(self._clock.now_ns() + round(_ASK_S * NS))
+
+    async def _attempt(self, choice: Choice, holder: str | None) -> str | None:
+        """Begin it, see it bite, end it, see it gone. The node that the role has moved to meanwhile, if it has: then
+        everything is taken back."""
+        supervisor, planned = self._supervisor, self._planned
+        steps = steps_of(choice.effects)
+        witness = Witness(choice.evidence, self._block.stack.canaries, supervisor.pids, self._block.counters)
+        try:
+            await witness.before()
+            await self._until(planned.at + steps[0].offset)
+            await self._all.steady.wait()
+            if holder is not None and (moved := await self._moved(holder)) is not None:
+                return moved
+            start = self._clock.now_ns() - round(steps[0].offset * NS)
+            confirmed = await self._begin(steps[0], start)
+            if holder is not None and (moved := await self._moved(holder, begun=True)) is not None:
+                await supervisor.end([effect.id for effect in choice.effects])
+                return moved
+            self._all.active[planned.id] = choice.sentence
+            ids = [effect.id for effect in steps[0].begins]
+            self._event("begin", effects=ids, confirmed_ns=confirmed, sentence=choice.sentence)
+            await self._last(choice, steps[1:], start, witness)
+            self._prove("gone", "stayed", await witness.gone(time.monotonic() + _GONE_S))
+            return None
+        finally:
+            witness.close()
+
+    async def _moved(self, holder: str, *, begun: bool = False) -> str | None:
+        """Who else holds the role now; None when nobody else is known to. A cut may itself take the role from its
+        holder, and then nobody has it for a while. Not to know where a fault has begun spoils it; that goes on record.
+        """
+        role = self._planned.role
+        assert role is not None
+        try:
+            now = await self._supervisor.ask(role)
+        except LinkError as error:
+            if begun:
+                reason = f"who holds {role} could not be asked again when it had begun: {error.message}"
+                self._event("unplaced", role=role, reason=reason)
+            return None
+        return None if now == holder else now
+
+    async def _last(self, choice: Choice, steps: Sequence[Step], start: int, witness: Witness) -> None:
+        """From its begin to its end."""
+        planned, name, bypass = self._planned, self._planned.id, self._all.bypass
+        if planned.until is not None:
+            self._all.phase("fault", planned.until - planned.at)
+            async with asyncio.TaskGroup() as meanwhile:
+                meanwhile.create_task(bypass.look())
+                meanwhile.create_task(bypass.count("start", name))
+                meanwhile.create_task(self._change(steps, start, self._at(planned.until)))
+                meanwhile.create_task(self._see(witness, self._at(planned.until - _REACT_S) / NS))
+                await self._until(planned.until)
+            await bypass.count("end", name)
+        ended = await self._supervisor.end([effect.id for effect in choice.effects])
+        del self._all.active[name]
+        # Where the last effect had ended by itself, the system was healed from then on.
+        self._event("end", confirmed_ns=ended if self._bent else self._healed_ns)
+        if not self._all.active:
+            left = self._at(self._block.plan.experiment.duration) - self._clock.now_ns()
+            self._all.phase("recovery", max(left / NS, 0.0))
+        if planned.until is None:  # an instant: what it did can only be seen after it
+            await self._see(witness, time.monotonic() + _GONE_S)
+
+    async def _change(self, steps: Sequence[Step], start: int, until: int) -> None:
+        """Begin and end what does so inside the injection, at its offsets from the begin."""
+        for step in steps:
+            due = start + round(step.offset * NS)
+            if due >= until:
+                return
+            await self._clock.sleep_until(due)
+            if step.begins:
+                confirmed = await self._begin(step, start)
+                self._event("on", effects=[effect.id for effect in step.begins], confirmed_ns=confirmed)
+            if step.ends:
+                self._healed_ns = await self._supervisor.end(step.ends)
+                self._bent.difference_update(step.ends)
+                self._event("off", effects=list(step.ends), confirmed_ns=self._healed_ns)
+
+    async def _begin(self, step: Step, start: int) -> int:
+        """Begin effects, each with its own deadline; when the last of them was confirmed."""
+        planned = self._planned
+        until = self._at(planned.at if planned.until is None else planned.until)
+
+        def deadline(effect: Effect) -> int:
+            own = until if effect.ends is None else min(start + round(effect.ends * NS), until)
+            return own + round(_GRACE_S * NS)
+
+        confirmed = 0
+        for end, effects in groupby(sorted(step.begins, key=deadline), key=deadline):
+            these = list(effects)
+            confirmed = await self._supervisor.begin(these, end)
+            self._bent.update(effect.id for effect in these)
+        return confirmed
+
+    async def _see(self, witness: Witness, deadline: float) -> None:
+        self._prove("seen", "unseen", await witness.seen(deadline))
+
+    def _prove(self, yes: str, no: str, found: Sequence[Observation]) -> None:
+        """Record what was seen: one word for the injection, one sentence per piece of evidence. Links that carried
+        nothing can show nothing, and do not count as long as something was seen elsewhere."""
+        told = [observation for observation in found if not observation.idle]
+        self._event(
+            yes if told and all(observation.seen for observation in told) else no,
+            evidence=[observation.text for observation in found],
+            samples=[observation.samples for observation in found],
+        )
+
+    def _event(self, kind: str, **fields: Any) -> None:
+        self._block.recorder.event(kind, id=self._planned.id, **fields)
+
+    def _at(self, seconds: float) -> int:
+        return self._all.origin_ns + round(seconds * NS)
+
+    async def _until(self, seconds: float) -> None:
+        await self._clock.sleep_until(self._at(seconds))
