@@ -22,6 +22,9 @@ __all__ = ["CellPlan", "Choice", "Plan", "PlannedInjection", "cell_seconds", "ma
 _START = 6.0  # stack up and down
 _CELL = 4.0  # steady state, draining, final reads
 
+# What only some runtimes can ever do, and which.
+_ELSEWHERE = {"stress:memory": "a limit on memory, which Docker and Kubernetes have and plain processes do not"}
+
 
 class Choice(Frozen):
     """What a fault came to, compiled.
@@ -157,13 +160,15 @@ def cell_seconds(experiment: Experiment) -> float:
 def _able(loaded: Loaded, target: Target, interposition: str, abilities: Collection[str]) -> None:
     runtime = loaded.experiment.runtime
     for injection in loaded.experiment.timeline:
-        missing = sorted(registry.load("fault", injection.fault).abilities - frozenset(abilities))
+        needed = registry.load("fault", injection.fault).needs(injection.parameters)
+        missing = sorted(needed - frozenset(abilities))
         if missing:
             place = loaded.entry("timeline", injection.id).place
+            others = "".join(f"; {one} takes {_ELSEWHERE[one]}" for one in missing if one in _ELSEWHERE)
             raise AbilityError(
                 f"{place.file}:{place.line}:{place.column}: the runtime {runtime} cannot {', '.join(missing)}, "
                 f"which {injection.fault} ({injection.id}) needs",
-                hint=f"it can {', '.join(sorted(abilities)) or 'nothing'}; use another fault or runtime",
+                hint=f"it can {', '.join(sorted(abilities)) or 'nothing'}; use another fault or runtime{others}",
             )
     if target.gossips and interposition == "rewrite":
         raise AbilityError(
@@ -217,6 +222,8 @@ def _injection(identity: str, experiment: Experiment, checked: Checked) -> Plann
         at=one.at,
         until=one.until,
         nodes=expanded.nodes,
+        role=expanded.role,
+        choices={node: _choice(compiled) for node, compiled in expanded.choices.items()},
         **dict(_choice(expanded.compiled)),
     )
 

@@ -51,6 +51,7 @@ _TOKEN = re.compile(r"\s*(>=|<=|==|=>|=<|!=|>|<|=|[^\s<>=!]+)")
 _COMPARISON_LIKE = frozenset({*_COMPARISONS, "=>", "=<", "!=", "="})
 _MENDED = {"=>": ">=", "=<": "<=", "=": "=="}
 _NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
+_SIDE = r"[A-Za-z0-9][A-Za-z0-9_.@-]*"  # client@n1
 
 
 class ClaimSyntaxError(ValueError):
@@ -74,8 +75,8 @@ def parse(text: str) -> Condition:
     """
     tokens = _tokens(text)
     quantity, at = _quantity(tokens, text)
-    cls, at = _after("of", "an operation class", tokens, at, text)
-    side, at = _after("at", "a side", tokens, at, text)
+    cls, at = _after("of", "an operation class", _NAME, tokens, at, text)
+    side, at = _after("at", "a side", _SIDE, tokens, at, text)
     comparison, at = _comparison(tokens, at, text)
     value, sustain = _value(QUANTITIES[quantity], quantity, comparison, tokens[at:], text)
     return Condition(
@@ -121,7 +122,7 @@ def _quantity(tokens: list[_Token], text: str) -> tuple[Quantity, int]:
     raise ClaimSyntaxError(tokens[0].start, f"{word!r} is not a quantity", did_you_mean(word, QUANTITIES))
 
 
-def _after(word: str, noun: str, tokens: list[_Token], at: int, text: str) -> tuple[str | None, int]:
+def _after(word: str, noun: str, matching: str, tokens: list[_Token], at: int, text: str) -> tuple[str | None, int]:
     """The name after `of` or `at`, if there is one."""
     if at >= len(tokens) or tokens[at].text != word:
         return None, at
@@ -129,7 +130,7 @@ def _after(word: str, noun: str, tokens: list[_Token], at: int, text: str) -> tu
         offset = tokens[at + 1].start if at + 1 < len(tokens) else len(text)
         raise ClaimSyntaxError(offset, f"{noun} is missing after {word!r}")
     name = tokens[at + 1]
-    if not re.fullmatch(_NAME, name.text):
+    if not re.fullmatch(matching, name.text):
         raise ClaimSyntaxError(name.start, f"{name.text!r} is not the name of {noun}")
     return name.text, at + 2
 
@@ -222,6 +223,6 @@ def pattern(sustained: bool = True) -> str:
     by_unit = []
     for unit, value in values.items():
         names = "|".join(re.escape(name).replace(r"\ ", r"\s+") for name, own in QUANTITIES.items() if own == unit)
-        by_unit.append(rf"({names})(\s+of\s+{_NAME})?(\s+at\s+{_NAME})?\s*(>=|<=|==|>|<)\s*({value}|0)")
+        by_unit.append(rf"({names})(\s+of\s+{_NAME})?(\s+at\s+{_SIDE})?\s*(>=|<=|==|>|<)\s*({value}|0)")
     tail = rf"(\s+for\s+{duration})?" if sustained else ""
     return rf"^\s*({'|'.join(by_unit)}){tail}\s*$"

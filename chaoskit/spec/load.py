@@ -280,7 +280,7 @@ class _Assembly:
                 Injection(
                     id=identity,
                     fault=found["fault"],
-                    on=found["on"],
+                    on=found.get("on", ()),
                     at=found["at"],
                     until=until,
                     parameters=found["parameters"],

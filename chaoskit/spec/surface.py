@@ -107,8 +107,7 @@ _ENTRY_KEYS: Mapping[str, Key] = {
     "fault": Key(Registered("fault", "a fault"), "What goes wrong.", required=True),
     "on": Key(
         ListOf(SELECTOR, lone=True, least=1),
-        "Links (api -> db) or nodes (db) that it hurts; several in a list.",
-        required=True,
+        "Links (api -> db) or nodes (db) that it hurts; several in a list. Not for faults such as partition.",
     ),
 }
 
@@ -127,7 +126,8 @@ class EntryShape:
         fault = registry.load("fault", found["fault"])
         rest = _only(node, lambda key: key not in _ENTRY_KEYS)
         found["parameters"] = read_parameters(fault, node, rest, tuple(_ENTRY_KEYS), label, problems)
-        if fault.instant and "for" in found:
+        self._places(fault, node, found, label, problems)
+        if fault.instant and not fault.may_last and "for" in found:
             key = next(key for key, _ in node.entries if key.text == "for")
             problems.append(
                 key.place.problem(f"{label}: {fault.name} is an instant", "it has no duration", "remove for")
@@ -138,25 +138,36 @@ class EntryShape:
             found["for"] = BAD
         return found
 
+    def _places(self, fault: Any, node: Node, found: dict[str, Any], label: str, problems: list[Problem]) -> None:
+        """`on` is written for faults that are on links or nodes, and for no others."""
+        if fault.targets == "nothing" and "on" in found:
+            key = next(key for key, _ in node.entries if key.text == "on")
+            why = f"{fault.name} says by its parameters where it is"
+            problems.append(key.place.problem(f"{label}.on cannot go with {fault.name}", why, "remove on"))
+            found["on"] = BAD
+        elif fault.targets != "nothing" and "on" not in found:
+            example = "api -> db" if fault.targets == "links" else "db"
+            why = f"which {fault.targets} {fault.name} hurts"
+            problems.append(node.place.problem(f"{label}.on is missing", why, f"add on: {example}, say"))
+            found["on"] = BAD
+
     def schema(self) -> dict[str, Any]:
         """if fault = X then its parameters; `propertyNames` refuses what no fault has."""
         base = Map(_ENTRY_KEYS).schema()
         branches: list[dict[str, Any]] = []
         for name in registry.names("fault"):
-            parameters, required, definition = fault_schema(registry.load("fault", name))
-            instant = registry.load("fault", name).instant
+            fault = registry.load("fault", name)
+            parameters, rules, definition = fault_schema(fault)
             properties = dict.fromkeys(_ENTRY_KEYS, True) | parameters
-            if instant:
-                properties["for"] = False
+            required = [*rules.pop("required", ()), *([] if fault.instant else ["for"])]
+            required += [] if fault.targets == "nothing" else ["on"]
+            properties |= {"for": False} if fault.instant and not fault.may_last else {}
+            properties |= {"on": False} if fault.targets == "nothing" else {}
+            then = {"description": definition, "properties": properties, "required": required}
             branches.append(
                 {
                     "if": {"properties": {"fault": {"const": name}}, "required": ["fault"]},
-                    "then": {
-                        "description": definition,
-                        "properties": properties,
-                        "required": required if instant else [*required, "for"],
-                        "additionalProperties": False,
-                    },
+                    "then": {**then, **rules, "additionalProperties": False},
                 }
             )
         return {key: value for key, value in base.items() if key != "additionalProperties"} | {"allOf": branches}

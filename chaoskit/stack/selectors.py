@@ -4,6 +4,7 @@
     * -> db            from anywhere                                    api -> db:5432 to one port
     [api, worker] -> db                                                 api <-> db     both directions
     db   api-*   [db, cache]                                            nodes, for faults that hurt nodes
+    n1   client@n1                                                      members of a partition, clients included
 
 A name is a service, a node, or a pattern with `*` over both.
 """
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 from chaoskit.spec.suggest import did_you_mean, listed
 from chaoskit.stack.topology import CLIENT, Link, Node, Topology
 
-__all__ = ["SelectorError", "select_links", "select_nodes"]
+__all__ = ["SelectorError", "select_links", "select_members", "select_nodes"]
 
 _ARROW = re.compile(r"<->|->")
 _NAME = re.compile(r"[A-Za-z0-9*][A-Za-z0-9_.*@-]*")
@@ -96,6 +97,22 @@ def select_nodes(text: str, topology: Topology) -> tuple[str, ...]:
             0, f"{text!r} matches no node", "the client is the traffic itself", "name a service or a node"
         )
     return matched
+
+
+def select_members(text: str, topology: Topology) -> tuple[str, ...]:
+    """The nodes that a selector matches, in the topology's order. A client must be named in full: `*` means no client.
+
+    Raises:
+        SelectorError: it cannot be read, or names something that is not there.
+    """
+    arrow = _ARROW.search(text)
+    if arrow is not None:
+        raise SelectorError(
+            0, f"{text!r} selects links, but nodes stand on the sides of a partition", "", "name nodes, such as n1"
+        )
+    words = _words(text, 0, topology, "node")
+    named = {word.text for word in words}
+    return tuple(n.name for n in topology.nodes if n.name in named or (n.service != CLIENT and _any(words, n)))
 
 
 def _any(words: Sequence[_Word], node: Node) -> bool:

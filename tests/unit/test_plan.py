@@ -54,7 +54,7 @@ claims:
   - {id: same, invariant: immutable}
 trials: 2
 """
-ABLE = frozenset({"kill", "pause", "restart"})
+ABLE = frozenset({"kill", "pause", "restart", "links:per-pair"})
 
 
 @pytest.fixture
@@ -254,7 +254,7 @@ def test_expanded_links_are_links_of_the_topology(files: Path) -> None:
     assert set(made.injections[0].links) == {link.id for link in made.target.topology.links}
     loaded, target = load_both(Path("exp.yaml"), environ={})
     for expanded in check(loaded, target).expanded.values():
-        assert set(expanded.links) <= set(target.topology.links)
+        assert set(expanded.links) <= {link.id for link in target.topology.links}
         assert isinstance(expanded.compiled, Compiled)
 
 

@@ -1,0 +1,50 @@
+"""All checks, in the order in which they build on each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+from chaoskit.errors import SpecError
+from chaoskit.lint.claims import check_conditions
+from chaoskit.lint.faults import check_timeline
+from chaoskit.lint.model import Checked, Scene
+from chaoskit.lint.overlaps import check_overlaps
+from chaoskit.lint.traffic import check_traffic, check_variants
+from chaoskit.lint.windows import check_windows
+from chaoskit.spec.load import Loaded, read_experiment
+from chaoskit.stack.compose import read_target
+from chaoskit.stack.topology import Target
+
+__all__ = ["check", "load_both"]
+
+
+def load_both(path: Path, *, overrides: Sequence[str] = (), environ: Mapping[str, str]) -> tuple[Loaded, Target]:
+    """An experiment and its target, or everything that is wrong with both of them at once.
+
+    Raises:
+        SpecError: the user's to mend.
+    """
+    loaded, problems = read_experiment(path, overrides=overrides, environ=environ)
+    target: Target | None = None
+    if loaded is not None and loaded.experiment.target and Path(loaded.experiment.target).exists():
+        target, found = read_target(Path(loaded.experiment.target), environ)
+        problems = problems + found
+        if target is not None:
+            problems += check(loaded, target).problems
+    if problems or loaded is None or target is None:
+        raise SpecError(problems)
+    return loaded, target
+
+
+def check(loaded: Loaded, target: Target, toxiproxy: Literal["embedded", "real"] = "embedded") -> Checked:
+    """Everything that is wrong, and what is only strange, about an experiment on a target."""
+    scene = Scene(loaded, target, toxiproxy)
+    check_traffic(scene)
+    check_variants(scene)
+    check_timeline(scene)
+    check_overlaps(scene)
+    check_conditions(scene)
+    check_windows(scene)
+    return scene.found
