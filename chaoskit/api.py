@@ -12,13 +12,14 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from chaoskit.errors import ChaosKitError, ExitCode, InternalError, Interrupted, SpecError, StoreError, worst
+from chaoskit.hand.doing import down, fault_help, heal, inject, status, up
 from chaoskit.stored import analyse, exit_code, find_run, read_json, render, report, runs
 
 if TYPE_CHECKING:
@@ -35,8 +36,12 @@ __all__ = [
     "catalogue",
     "describe",
     "doctor",
+    "down",
     "exit_code",
+    "fault_help",
     "find_run",
+    "heal",
+    "inject",
     "load_plan",
     "recover",
     "render",
@@ -44,7 +49,9 @@ __all__ = [
     "run",
     "runs",
     "schema",
+    "status",
     "stop",
+    "up",
     "validate",
 ]
 
@@ -107,6 +114,7 @@ def load_plan(
     seed: int | None = None,
     trials: int | None = None,
     interposition: str = "auto",
+    toxiproxy: Literal["auto", "embedded", "real"] = "auto",
     environ: Mapping[str, str] | None = None,
     here: bool = True,
 ) -> Plan:
@@ -116,10 +124,11 @@ def load_plan(
         here: for this machine: what it cannot do is an error. False = look at the files only.
         overrides: `path=value` texts, as for `--set`.
         interposition: `auto`, `hosts` or `rewrite`.
+        toxiproxy: which server bends the links: our own (`embedded`; `auto` is that, too) or the original (`real`).
         environ: for ${VAR}; the process environment if left out.
 
     Raises:
-        SpecError, PlanError: as for `validate`.
+        SpecError, PlanError: as for `validate`. EnvironmentFault: `real`, and there is none on this machine.
     """
     from chaoskit import registry
     from chaoskit.lint import load_both
@@ -127,12 +136,17 @@ def load_plan(
 
     loaded, target = load_both(Path(file), overrides=overrides, environ=os.environ if environ is None else environ)
     runtime = registry.load("runtime", loaded.experiment.runtime)()
+    if toxiproxy == "real" and here:
+        from chaoskit.runtimes.real_toxiproxy import find_server
+
+        find_server()
     return make_plan(
         loaded,
         target,
         seed=seed,
         trials=trials,
         interposition=runtime.check(target, interposition) if here else interposition,
+        toxiproxy="real" if toxiproxy == "real" else "embedded",
         abilities=runtime.abilities(),
     )
 
@@ -160,6 +174,7 @@ def run(
     seed: int | None = None,
     trials: int | None = None,
     interposition: str = "auto",
+    toxiproxy: Literal["auto", "embedded", "real"] = "auto",
 ) -> Outcome:
     """Run an experiment to its end: stack up, faults, heal, stack down, judge, report.
 
@@ -168,14 +183,21 @@ def run(
     Raises:
         KeyboardInterrupt: a second signal came: nobody waits, the engine (or, when the process ends, the supervisor)
         heals and stops everything all the same.
-        SpecError, PlanError: nothing was started. LeftoverError: an earlier run must be recovered first.
+        SpecError, PlanError, EnvironmentFault: nothing was started. LeftoverError: recover an earlier run first.
         Everything that happens after the start is in the outcome, not raised.
     """
     from chaoskit.engine import Control
     from chaoskit.store import RunDir
 
     if isinstance(experiment, Path | str):
-        experiment = load_plan(experiment, overrides=overrides, seed=seed, trials=trials, interposition=interposition)
+        experiment = load_plan(
+            experiment,
+            overrides=overrides,
+            seed=seed,
+            trials=trials,
+            interposition=interposition,
+            toxiproxy=toxiproxy,
+        )
     from chaoskit.safety.recover import preflight
 
     preflight()
@@ -269,15 +291,30 @@ def _bug(error: Exception, folder: RunDir) -> InternalError:
     return bug
 
 
-def stop(run: str | None = None) -> list[str]:
+def stop(
+    run: str | None = None,
+    *,
+    everything: bool = False,
+    release: bool = False,
+    told: Callable[[str], None] = lambda line: None,
+) -> list[str]:
     """Stop a run that is going on elsewhere on this machine; lines that say what was done.
 
+    Args:
+        everything: all runs and stacks of this user, and no new one may begin - until `release`.
+        told: called with each line as it comes.
+
     Raises:
-        UsageError: none is running, or several are and none was named.
+        UsageError: none is running, or several are and none was named. HealError: not all could be ended.
     """
     from chaoskit.safety.recover import stop as end
+    from chaoskit.safety.recover import stop_all, unblock
 
-    return list(end(run))
+    lines = []
+    for line in unblock() if release else stop_all() if everything else end(run):
+        lines.append(line)
+        told(line)
+    return lines
 
 
 def recover() -> RecoverReport:

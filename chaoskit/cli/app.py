@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from chaoskit.cli.hand import add_commands
 from chaoskit.errors import ExitCode, worst
 
 __all__ = ["app"]
@@ -33,6 +34,14 @@ class Interposition(StrEnum):
     rewrite = "rewrite"
 
 
+class Bender(StrEnum):
+    """Which server bends the links."""
+
+    auto = "auto"
+    embedded = "embedded"
+    real = "real"
+
+
 File = Annotated[Path, typer.Argument(metavar="EXPERIMENT", help="Experiment file (YAML).", show_default=False)]
 Set = Annotated[
     list[str] | None,
@@ -48,6 +57,12 @@ Inter = Annotated[
     Interposition,
     typer.Option(
         help="hosts: a private /etc/hosts per node; rewrite: addresses in environment and command are rewritten."
+    ),
+]
+Proxy = Annotated[
+    Bender,
+    typer.Option(
+        help="Which server bends the links: the embedded one, or the original (real; tools/toxiproxy.py makes it)."
     ),
 ]
 RunArgument = Annotated[
@@ -116,13 +131,21 @@ def plan(
     seed: Seed = None,
     trials: Trials = None,
     interposition: Inter = Interposition.auto,
+    toxiproxy: Proxy = Bender.auto,
     json: Json = False,
 ) -> int:
     """Print what a run will do: cells, phases, links matched, defaults, what may be hurt; start nothing."""
     from chaoskit import api
     from chaoskit.cli.output import data
 
-    made = api.load_plan(file, overrides=overrides or (), seed=seed, trials=trials, interposition=interposition.value)
+    made = api.load_plan(
+        file,
+        overrides=overrides or (),
+        seed=seed,
+        trials=trials,
+        interposition=interposition.value,
+        toxiproxy=toxiproxy.value,
+    )
     data(made.model_dump_json(indent=1) if json else api.describe(made))
     return ExitCode.OK
 
@@ -136,6 +159,7 @@ def run(
     seed: Seed = None,
     trials: Trials = None,
     interposition: Inter = Interposition.auto,
+    toxiproxy: Proxy = Bender.auto,
     runs: Runs = Path("runs"),
     events: Annotated[
         str | None, typer.Option(metavar="FILE|-", help="Write every event as a JSON line; - is stdout.")
@@ -159,7 +183,14 @@ def run(
     if json and events == "-":
         raise UsageError("--json and --events - both want stdout", hint="give --events a file name")
     plans = [
-        api.load_plan(file, overrides=overrides or (), seed=seed, trials=trials, interposition=interposition.value)
+        api.load_plan(
+            file,
+            overrides=overrides or (),
+            seed=seed,
+            trials=trials,
+            interposition=interposition.value,
+            toxiproxy=toxiproxy.value,
+        )
         for file in files
     ]
     codes: list[ExitCode] = []
@@ -183,19 +214,31 @@ def run(
     return worst(codes)
 
 
-@app.command(short_help="stop a run that goes on in another terminal")
+@app.command(short_help="stop a run that goes on in another terminal, or all of them")
 def stop(
     run: Annotated[
         str | None,
         typer.Argument(metavar="RUN", help="Run id; the only running one if left out.", show_default=False),
     ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="End all runs and stacks of yours; none may begin until --release.")
+    ] = False,
+    release: Annotated[bool, typer.Option("--release", help="Let runs begin again after --all.")] = False,
+    json: Json = False,
 ) -> int:
-    """Stop a run that is going on in another terminal: heal, stop the stack, report what was measured."""
-    from chaoskit import api
-    from chaoskit.cli.output import say
+    """Stop a run that is going on in another terminal: heal, stop the stack, report what was measured.
 
-    for line in api.stop(run):
-        say(line)
+    With --all every run and every stack of yours ends, and none may begin (exit code 4) until --release.
+    """
+    from chaoskit import api
+    from chaoskit.cli.output import as_json, data, say
+    from chaoskit.errors import UsageError
+
+    if everything + release + (run is not None) > 1:
+        raise UsageError("RUN, --all and --release exclude each other", hint="chaoskit stop --help")
+    done = api.stop(run, everything=everything, release=release, told=(lambda line: None) if json else say)
+    if json:
+        data(as_json({"done": done}))
     return ExitCode.OK
 
 
@@ -320,3 +363,19 @@ def doctor(json: Json = False) -> int:
             if not fact["ok"] and fact["remedy"]:
                 data(f"    remedy: {fact['remedy']}")
     return ExitCode.OK if all(fact["ok"] for fact in facts if fact["required"]) else ExitCode.ENVIRONMENT
+
+
+add_commands(app)
+
+
+@app.command(
+    add_help_option=False,
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
+    short_help="serve as a Toxiproxy, with the flags of the original",
+)
+def toxiproxy(context: typer.Context) -> int:
+    """Serve as a Toxiproxy, with the flags of the original: see `chaoskit toxiproxy -help`."""
+    from chaoskit.toxiproxy.server.__main__ import serve
+
+    serve(context.args)
+    return ExitCode.OK

@@ -109,6 +109,11 @@ def state_dir() -> Path:
         EnvironmentFault: none can be used.
     """
     given = os.environ.get("CHAOSKIT_STATE")
+    if given and not Path(given).is_absolute():
+        raise EnvironmentFault(
+            f"CHAOSKIT_STATE={given} is relative, and would be another folder for every process of a run",
+            hint="give an absolute path",
+        )
     reasons = []
     for folder in [Path(given)] if given else _candidates():
         try:

@@ -28,6 +28,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("checks",),
     ("plan", "lint", "plan_text"),
     ("engine",),
+    ("hand",),
     ("analysis",),
     ("report",),
     ("api", "stored"),

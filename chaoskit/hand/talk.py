@@ -1,0 +1,24 @@
+"""How to talk to what is up: one line per link that can be copied to a shell. Pure."""
+
+from __future__ import annotations
+
+import shlex
+
+from chaoskit.stack.topology import Protocol, Service
+
+__all__ = ["how_to_talk"]
+
+
+def how_to_talk(host: str, port: int, protocol: Protocol, path: str, service: Service) -> str:
+    """A command that talks to `service` through the link at host:port; passwords are left to the tool to ask for."""
+    if service.server == "etcd" or "etcd" in (service.image or ""):
+        return f"etcdctl --endpoints=http://{host}:{port} endpoint status"
+    if protocol == "http":
+        return f"curl -i {shlex.quote(f'http://{host}:{port}{path}')}"
+    if protocol == "resp":
+        return f"valkey-cli -h {host} -p {port}"
+    if protocol == "postgres":
+        user = service.environment.get("POSTGRES_USER", "postgres")
+        database = service.environment.get("POSTGRES_DB", user)
+        return f"psql {shlex.quote(f'postgresql://{user}@{host}:{port}/{database}')}"
+    return f"nc {host} {port}"
