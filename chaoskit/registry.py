@@ -36,6 +36,8 @@ _OWN: dict[tuple[str, str], str] = {
     ("fault", "kill"): "chaoskit.faults.kill:FAULT",
     ("fault", "restart"): "chaoskit.faults.restart:FAULT",
     ("fault", "pause"): "chaoskit.faults.pause:FAULT",
+    ("fault", "stress"): "chaoskit.faults.stress:FAULT",
+    ("fault", "action"): "chaoskit.faults.action:FAULT",
     ("invariant", "immutable"): "chaoskit.checks.immutable:check",
     ("invariant", "acknowledged-survive"): "chaoskit.checks.acknowledged:check",
 }

@@ -18,6 +18,7 @@ from chaoskit.stack.topology import Link, Target
 __all__ = [
     "WAYS",
     "Compiled",
+    "DataParameters",
     "Fault",
     "FaultParameters",
     "Ground",
@@ -58,6 +59,12 @@ class ParameterError(PlanError):
 
 class NoParameters(FaultParameters):
     """Of a fault that has nothing to choose."""
+
+
+class DataParameters(FaultParameters):
+    """`data: keep` leaves the node what it has on disk; `data: wipe` throws it away, and the node starts as new."""
+
+    data: Literal["keep", "wipe"] = "keep"
 
 
 class Where(NamedTuple):
@@ -225,6 +232,10 @@ class NodeFault(Fault[P]):
     link_kind: ClassVar[str | None] = None
     link_expected: ClassVar[float] = 0.0
 
+    def wipes(self, parameters: P) -> bool:
+        """Whether the nodes lose their data."""
+        return False
+
     def compile(self, injection: str, parameters: Mapping[str, Any], ground: Ground) -> Compiled:
         """One effect per node; evidence from its processes and from every link that ends at it."""
         values = self.stored(parameters)
@@ -239,7 +250,13 @@ class NodeFault(Fault[P]):
             ]
         return Compiled(
             effects=tuple(
-                NodeEffect(id=f"{injection}/{number}", injection=injection, node=node, state=self.node_state)
+                NodeEffect(
+                    id=f"{injection}/{number}",
+                    injection=injection,
+                    node=node,
+                    state=self.node_state,
+                    wipe=self.wipes(values),
+                )
                 for number, node in enumerate(nodes, 1)
             ),
             evidence=tuple(evidence),

@@ -40,7 +40,9 @@ class Nodes:
         self._locks: dict[str, asyncio.Lock] = {}
         self._watches: set[asyncio.Task[None]] = set()
         self._bare: set[str] = set()  # nodes that are to start with nothing
-        self._burners = Burners(lambda node: [found.pid for found in self._get(node).members()], self._watch)
+        self._burners = Burners(
+            lambda node: [found.pid for found in self._get(node).members()], lambda burners: self._watch(burners, 0)
+        )
 
     async def prepare_all(self, specs: tuple[LaunchSpec, ...]) -> None:
         """Make data folders and run all preparations, those of different nodes at once.
@@ -203,10 +205,12 @@ class Nodes:
             raise
         self._watch(running)
 
-    def _watch(self, running: Launched) -> None:
+    def _watch(self, running: Launched, asked: int | None = None) -> None:
+        """Tell of its end, unless it was told to end or ends with the exit code that was asked for."""
+
         async def wait() -> None:
             await asyncio.wait({running.exit})
-            if not running.told:
+            if not running.told and running.returncode != asked:
                 self._exited(running.spec.name, running.returncode or 0, running.log_lines())
 
         watch = asyncio.create_task(wait(), name=f"watch {running.spec.name}")

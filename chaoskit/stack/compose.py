@@ -15,6 +15,7 @@ from chaoskit.errors import Problem, SpecError
 from chaoskit.spec.nodes import Node, Place, parse_file
 from chaoskit.spec.shapes import BAD, good
 from chaoskit.spec.suggest import did_you_mean, listed
+from chaoskit.stack.actions import read_actions, read_roles
 from chaoskit.stack.links import Draft, beside, derive
 from chaoskit.stack.surface import COMPOSE, NOTED, SAFE
 from chaoskit.stack.topology import CLIENT, Healthcheck, Service, Target
@@ -124,6 +125,15 @@ class _Assembly:
             gossips=bool(self._extended("gossips")),
             notes=tuple(self._noted()),
             clients=clients,
+            actions=read_actions(self._root, self._extension, self._file.parent, _shown, self._problems),
+            roles=read_roles(
+                self._root,
+                self._extension,
+                self._file.parent,
+                [node for draft in drafts for node in draft.nodes],
+                _shown,
+                self._problems,
+            ),
         )
 
     def _noted(self) -> list[str]:

@@ -318,6 +318,20 @@ _WORKLOAD = Map(
         "invariants": _INVARIANTS,
     }
 )
+_PYTHON = Text("a Python name", r"[A-Za-z_]\w*", "move_leader")
+_CALL = {
+    "file": Key(TEXT, "Python file with the function. Default: actions.py."),
+    "function": Key(_PYTHON, "The function in it. Default: the name, with _ for -."),
+    "timeout": Key(DURATION.above_zero(), "How long it may take."),
+}
+_ACTION = Map(
+    {
+        **_CALL,
+        "arguments": Key(ListOf(_PYTHON), "Names of the arguments that it takes beside the place."),
+        "undo": Key(NAME, "The action that takes it back when its fault ends."),
+    }
+)
+_ROLE = Map({**_CALL, "nodes": Key(ListOf(NAME, least=1), "Nodes that can hold the role.", required=True)})
 _EXTENSION = Map(
     {
         "entry": Key(ListOf(NAME, lone=True, least=1), "The service that clients talk to, or several of them."),
@@ -330,6 +344,8 @@ _EXTENSION = Map(
         "replicas": Key(Named(Replicas(), "services"), "Nodes of a service: their names or how many."),
         "gossips": Key(FLAG, "Members tell each other their addresses."),
         "failover_bound": Key(DURATION, "How long a failover may take by design."),
+        "actions": Key(Named(_ACTION, "actions"), "What the target can be told to do."),
+        "roles": Key(Named(_ROLE, "roles"), "Roles that one node holds at a time, and how to ask which."),
         "safe_to_break": Key(
             Named(ListOf(Choice(SAFE, "something that can be hurt")), "services"), "What may be hurt."
         ),

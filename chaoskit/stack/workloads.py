@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,10 @@ from chaoskit.errors import Problem
 from chaoskit.spec.nodes import Node
 from chaoskit.spec.shapes import BAD, good
 from chaoskit.spec.suggest import did_you_mean
+from chaoskit.stack.sources import defined, parsed
 from chaoskit.stack.topology import ClassSpec, WorkloadSpec
 
 __all__ = ["read_workloads"]
-
-_MAX_BYTES = 1024 * 1024
 
 
 def read_workloads(
@@ -76,39 +74,11 @@ def read_workloads(
 def _check_file(file: Path, factory: str, node: Node, shown: Callable[[Path], str], problems: list[Problem]) -> None:
     """It is there, it is Python, and it has the factory. It is not run."""
     place = (node.get("file") or node.get("workload") or node).place
-    try:
-        if file.exists() and not file.is_file():
-            raise ValueError("it is not a regular file")
-        if file.stat().st_size > _MAX_BYTES:
-            raise ValueError("it is larger than 1 MiB")
-        tree = ast.parse(file.read_bytes(), filename=str(file))
-    except OSError as error:
-        problems.append(place.problem(f"the workload's file {file.name!r} cannot be read", f"{file}: {error.strerror}"))
+    tree = parsed(file, "the workload's file", place, shown, problems)
+    if tree is None:
         return
-    except SyntaxError as error:
-        line, column = error.lineno or 0, error.offset or 0
-        problems.append(Problem(shown(file), line, column, f"is not Python: {error.msg}"))
-        return
-    except (ValueError, RecursionError, MemoryError) as error:
-        problems.append(Problem(shown(file), 0, 0, f"is not Python: {error}"))
-        return
-    names = set(_names(tree))
+    names = set(defined(tree))
     if factory not in names:
         at = (node.get("factory") or node.get("file") or node.get("workload") or node).place
         hint = did_you_mean(factory, sorted(n for n in names if not n.startswith("_"))) if names else ""
         problems.append(at.problem(f"{file.name} has no {factory}", "it makes the workload, once per worker", hint))
-
-
-def _names(tree: ast.Module) -> list[str]:
-    """What a module defines, assigns or imports at its top level."""
-    found: list[str] = []
-    for statement in tree.body:
-        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            found.append(statement.name)
-        elif isinstance(statement, ast.Assign):
-            found += [target.id for target in statement.targets if isinstance(target, ast.Name)]
-        elif isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
-            found.append(statement.target.id)
-        elif isinstance(statement, ast.Import | ast.ImportFrom):
-            found += [alias.asname or alias.name for alias in statement.names]
-    return found

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from chaoskit.faults.evidence.carrying import Bandwidth, Cut, Limited, Open, Sliced
 from chaoskit.faults.evidence.failing import Flaky, Flap, Refused, Reset, Silent, Timeout
+from chaoskit.faults.evidence.load import Done, Stressed
 from chaoskit.faults.evidence.processes import Down, Frozen, Restarted
 from chaoskit.faults.evidence.scene import Scene
 from chaoskit.faults.evidence.sight import Sight, Unknown
@@ -18,6 +19,7 @@ __all__ = ["KINDS", "blind", "sight_of"]
 KINDS: Mapping[str, type[Sight]] = {
     "bandwidth": Bandwidth,
     "cut": Cut,
+    "done": Done,
     "down": Down,
     "flaky": Flaky,
     "flap": Flap,
@@ -31,6 +33,7 @@ KINDS: Mapping[str, type[Sight]] = {
     "silent": Silent,
     "sliced": Sliced,
     "slow_close": SlowClose,
+    "stress": Stressed,
     "timeout": Timeout,
 }
 
