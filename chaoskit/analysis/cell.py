@@ -3,7 +3,8 @@
 Where nothing more can be said than "inconclusive", the reasons say why:
 
     the cell        ended early, its history is missing or malformed, the harness was at its limit
-    a claim         its fault was not seen to bite, or not seen to be gone; too few operations; a checker gave up
+    a claim         its fault was not seen to bite, or not seen to be gone, or traffic went past it; too few operations;
+                    a checker gave up
 
 One thing survives all of that: an invariant that was refuted has a witness, and a witness stands by itself.
 """
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from chaoskit import registry
+from chaoskit.analysis.bypass import examine as examine_bypass
 from chaoskit.analysis.facts import Facts, disturbances, fault_records
 from chaoskit.analysis.figures import EVERY, series, step_of, window_stats
 from chaoskit.analysis.health import Lag, examine
@@ -52,7 +54,8 @@ class Material:
 def analyse_cell(plan: Plan, cell: CellPlan, material: Material) -> CellAnalysis:
     """Everything that can be said about one cell; never raises for what the run or a checker got wrong."""
     facts, history = material.facts, material.history
-    faults = fault_records(plan, facts)
+    bypass = examine_bypass(plan, facts)
+    faults = fault_records(plan, facts, bypass.doubts)
     reasons = list(facts.reasons)
     if history is None:
         reasons.append(material.why)
@@ -99,7 +102,7 @@ def analyse_cell(plan: Plan, cell: CellPlan, material: Material) -> CellAnalysis
         proxy_lag_max=material.proxy.maximum if material.proxy else None,
         worker_lag_max=material.worker.maximum if material.worker else None,
         overhead=_overhead(plan, facts),
-        observations=(*facts.observations, *_unrecorded(material)),
+        observations=(*facts.observations, *bypass.observations, *_unrecorded(material)),
     )
 
 
@@ -160,6 +163,7 @@ def _doubts(claim: Claim, faults: tuple[FaultRecord, ...]) -> tuple[str, ...]:
     for fault in faults:
         if not everything and fault.id != of:
             continue
+        found += [f"{fault.id}: {doubt}" for doubt in fault.doubts]
         if fault.start is None:
             found.append(f"{fault.id} was not injected")
         elif not fault.seen:

@@ -8,10 +8,10 @@ from typing import Any
 
 from chaoskit.analysis.model import FaultRecord
 from chaoskit.history.windows import Disturbance
-from chaoskit.plan import Plan, PlannedInjection
+from chaoskit.plan import Choice, Plan, PlannedInjection
 from chaoskit.spec.model import Arrivals
 
-__all__ = ["Facts", "disturbances", "fault_records", "read_facts"]
+__all__ = ["Facts", "chosen", "disturbances", "fault_records", "read_facts"]
 
 # What ends a cell early, and how to say so.
 _ENDS = {"abort": "the cell was aborted", "interrupted": "the cell was interrupted", "error": "the cell failed"}
@@ -98,9 +98,19 @@ def read_facts(events: Iterable[Mapping[str, Any]], nodes: frozenset[str]) -> Fa
     )
 
 
-def fault_records(plan: Plan, facts: Facts) -> tuple[FaultRecord, ...]:
-    """What was planned of every injection, beside what was seen of it."""
-    return tuple(_record(injection, facts) for injection in plan.injections)
+def chosen(injection: PlannedInjection, facts: Facts) -> Choice:
+    """What the injection came to: of one that is relative to a role, the choice for the node that held it."""
+    placed = facts.of("placed", injection.id)
+    return injection if placed is None else injection.choices.get(str(placed.get("holder")), injection)
+
+
+def fault_records(plan: Plan, facts: Facts, doubts: Mapping[str, tuple[str, ...]]) -> tuple[FaultRecord, ...]:
+    """What was planned of every injection, beside what was seen of it.
+
+    Args:
+        doubts: by injection, what the bypass check has against it.
+    """
+    return tuple(_record(injection, facts, doubts.get(injection.id, ())) for injection in plan.injections)
 
 
 def disturbances(plan: Plan, facts: Facts) -> tuple[Disturbance, ...]:
@@ -122,7 +132,9 @@ def arrivals_id(arrivals: Arrivals) -> str:
     return arrivals.id or arrivals.shape
 
 
-def _record(injection: PlannedInjection, facts: Facts) -> FaultRecord:
+def _record(injection: PlannedInjection, facts: Facts, doubts: tuple[str, ...]) -> FaultRecord:
+    choice = chosen(injection, facts)
+
     def seconds(kind: str) -> float | None:
         confirmed = _confirmed(facts, kind, injection.id)
         return None if confirmed is None or facts.origin_ns is None else (confirmed - facts.origin_ns) / 1e9
@@ -139,8 +151,8 @@ def _record(injection: PlannedInjection, facts: Facts) -> FaultRecord:
     return FaultRecord(
         id=injection.id,
         fault=injection.fault,
-        sentence=injection.sentence,
-        links=injection.links,
+        sentence=choice.sentence,
+        links=choice.links,
         nodes=injection.nodes,
         planned_start=injection.at,
         planned_end=injection.until,
@@ -149,7 +161,14 @@ def _record(injection: PlannedInjection, facts: Facts) -> FaultRecord:
         seen=word("seen", "unseen"),
         gone=word("gone", "stayed"),
         evidence=tuple(evidence),
+        doubts=(*_astray(injection, facts), *doubts),
     )
+
+
+def _astray(injection: PlannedInjection, facts: Facts) -> tuple[str, ...]:
+    """Why it is not known that it was where it should be."""
+    event = facts.of("unplaced", injection.id)
+    return () if event is None else (str(event.get("reason")),)
 
 
 def _disturbance(injection: PlannedInjection, facts: Facts, origin: int) -> Disturbance:

@@ -58,6 +58,9 @@ class FaultRecord(Frozen):
     seen: bool  # a canary saw it bite
     gone: bool  # a canary saw it healed
     evidence: tuple[str, ...]  # "api->db:5432: asked 200 ms, saw 203 ± 4 ms"
+    doubts: tuple[
+        str, ...
+    ] = ()  # why nothing follows from it although it may have been seen: leaked, unused, misplaced
 
 
 class Series(Frozen):

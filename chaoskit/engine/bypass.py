@@ -65,7 +65,8 @@ class Bypass:
         """Record what each link carried since it was made; nothing where nobody counts, or no answer comes.
 
         Args:
-            when: `warm-up` (before it), `baseline` (at its end), `start` and `end` (of an injection).
+            when: `warm-up` (before it), `baseline` (at its end), `start` and `end` (of an injection), `healed` (the
+                last canary is home), `done` (the end of the load).
 
         Raises:
             StoreError: it could not be written.

@@ -109,8 +109,7 @@ class Cell:
         self._phase("warm-up", experiment.warm_up)
         self._injections.origin_ns = self._origin
         async with asyncio.TaskGroup() as beside:
-            for life in self._injections.lives():
-                beside.create_task(life.run())
+            beside.create_task(self._injections.run())
             await self._until(0.0)
             self._recorder.event("origin", t=self._origin)
             watching = beside.create_task(self._bypass.watch()) if self._block.plan.injections else None
@@ -120,6 +119,7 @@ class Cell:
             self._check_steady()
             self._steady.set()
             await self._until(experiment.duration)
+            await self._bypass.count("done")
             if watching is not None:
                 watching.cancel()
         self._phase("settle", experiment.settle)

@@ -80,9 +80,17 @@ class Injections:
         choices = [choice for planned in plans for choice in (planned, *planned.choices.values())]
         return list(dict.fromkeys(effect.id for choice in choices for effect in choice.effects))
 
-    def lives(self) -> list[_Life]:
-        """One for each; `run` all of them side by side."""
-        return [_Life(self, planned) for planned in self.block.plan.injections]
+    async def run(self) -> None:
+        """Carry out all of them side by side.
+
+        Raises:
+            BaseExceptionGroup: of LinkError, TargetError ... (one could not be begun or changed), HealError (could not
+            be taken back), StoreError (what happened could not be written down).
+        """
+        async with asyncio.TaskGroup() as group:
+            for planned in self.block.plan.injections:
+                group.create_task(_Life(self, planned).run())
+        await self.bypass.count("healed")
 
 
 class _Life:
@@ -94,12 +102,7 @@ class _Life:
         self._healed_ns = 0  # when the last one that ended by itself was read back as taken back
 
     async def run(self) -> None:
-        """Carry it out.
-
-        Raises:
-            LinkError, TargetError ...: it could not be begun or changed. HealError: it could not be taken back.
-            StoreError: what happened could not be written down.
-        """
+        """Carry it out; raises as `Injections.run`."""
         await self._until(self._planned.at - _AHEAD_S)
         await self._all.bypass.baseline()
         if self._planned.role is None:

@@ -126,10 +126,12 @@ class Bench:
             ]
         return [
             event(-3.0, "anchor", wall_ns=1_700_000_000_000_000_000, boot_id="b"),
+            counters(-2.3, "warm-up", {"api->db:5432": 0}),
             event(-2.2, "load", start_ns=at(-2.0), end_ns=at(DURATION)),
             event(-2.2, "phase", name="warm-up", planned_s=2.0),
             event(0.0, "origin"),
             event(0.0, "phase", name="baseline", planned_s=5.0),
+            counters(4.0, "baseline", {"api->db:5432": 1000}),
             *fault,
             event(20.1, "phase", name="settle", planned_s=2.0),
             event(22.2, "phase", name="final", planned_s=None),
@@ -166,6 +168,15 @@ def event(seconds: float, kind: str, **fields: Any) -> dict[str, Any]:
     return {"t": at(seconds), "kind": kind, **fields}
 
 
+def counters(seconds: float, when: str, carried: dict[str, int]) -> dict[str, Any]:
+    """Bytes that each link has carried so far."""
+    links = {
+        name: {"upstream": {"received": n, "sent": n}, "downstream": {"received": 0, "sent": 0}}
+        for name, n in carried.items()
+    }
+    return event(seconds, "counters", when=when, links=links)
+
+
 def load(book: Any, rate: float = 50.0, hurt: tuple[float, float] | None = None, end: float = DURATION) -> Any:
     """Reads at an even rate; within `hurt` nothing is answered."""
     for n in range(round((end + 2.0) * rate)):
@@ -196,6 +207,7 @@ def tools() -> Any:
     return types.SimpleNamespace(
         at=at,
         event=event,
+        counters=counters,
         load=load,
         ORIGIN=ORIGIN,
         YIELD=YIELD,
