@@ -6,7 +6,6 @@ and inside another event loop's executor alike.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import threading
@@ -209,6 +208,8 @@ def run(
 
 def _run_engine(plan: Plan, folder: RunDir, observers: Sequence[Observer], control: Control) -> list[ChaosKitError]:
     """The engine on a thread of its own; returns its errors. The calling thread only waits (and takes signals)."""
+    import asyncio
+
     from chaoskit import engine
 
     found: list[ChaosKitError] = []
