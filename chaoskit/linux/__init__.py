@@ -76,6 +76,7 @@ __all__ = [
     "boot_id",
     "command",
     "connected",
+    "deafen",
     "descendants",
     "enter",
     "halt",

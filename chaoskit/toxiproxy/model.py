@@ -30,14 +30,23 @@ class Proxy(Frozen):
 
 
 class FlowCounters(Frozen):
-    """Bytes of one direction: read from the sender, and handed on to the receiver."""
+    """Bytes of one direction: read from the sender, and given to the receiver's socket."""
 
     received: int = 0
     sent: int = 0
 
 
 class LinkCounters(Frozen):
-    """What a link carried since it was made. `hits`: reads and ends of file that each toxic acted on, by its name."""
+    """What a link carried since it was made.
+
+    Attributes:
+        accepted: clients that came in; those that were left hanging in their connect, or turned away, did not.
+        hits: what each toxic really acted on, by its name; also of the last thousand that are gone. Reads: `latency`
+            and `noop` all, `bandwidth` those held back for a millisecond or more, `slicer` those cut, `timeout` those
+            dropped. Ends: `slow_close` those held. Reads and ends: `blackhole` those withheld. Connections:
+            `limit_data` those cut, `reset_peer` those reset, `timeout` those closed, `blackhole` those left in silence.
+            Connections that a toxicity below 1 spares are never counted.
+    """
 
     accepted: int = 0
     open: int = 0

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from chaoskit.toxiproxy.server import address
-from chaoskit.toxiproxy.server.connection import Connection, Flow
-from chaoskit.toxiproxy.server.stage import DIRECTIONS, Toxic
+from chaoskit.toxiproxy.server.connection import NO_LINGER, Connection
+from chaoskit.toxiproxy.server.listener import Listener
+from chaoskit.toxiproxy.server.pipe import Flow
+from chaoskit.toxiproxy.server.stage import DIRECTIONS, MS, Toxic
 from chaoskit.toxiproxy.server.timers import Timers
 
 __all__ = ["Proxies", "Proxy"]
+
+_REMEMBERED = 1000  # toxics that are gone, of which a proxy still tells the hits
+_SILENCE = 10_000 * MS  # between two complaints about the same
+_TURNS = 100  # of the event loop, in which closed connections shall be gone
+_log = logging.getLogger(__name__)
 
 
 class Proxy:
@@ -21,7 +30,7 @@ class Proxy:
         listen: host:port as asked for, or as bound once it has listened. upstream: host:port, looked up at each dial.
         full: whether no further connection may be opened.
         chains: toxics of the upstream and of the downstream direction, in order.
-        hits: of toxics that are gone, by name.
+        hits: of toxics that are gone, by name; of the last thousand.
     """
 
     def __init__(
@@ -40,7 +49,7 @@ class Proxy:
         self.dial_failures = 0
         self.connections: set[Connection] = set()
         self._seed = f"{seed}/{name}"
-        self._server: asyncio.Server | None = None
+        self._listener: Listener | None = None
 
     def toxics(self) -> Iterator[Toxic]:
         """All of them: upstream first, each direction in chain order."""
@@ -65,30 +74,52 @@ class Proxy:
             raise address.AddressError(f"listen tcp: {error}") from None
         sock = address.listen(host, port)
         self.listen = address.join(*sock.getsockname()[:2])
-        # The transports of a server are made one by one, from its accept loop; the backlog was set with the socket.
-        self._server = await asyncio.get_running_loop().create_server(self._accept, sock=sock, backlog=4096)
+        self._listener = Listener(sock, self._accept, self.timers)
+        self._heed()
         self.enabled = True
 
     async def stop(self) -> None:
         """Stop listening (connects are refused from now on) and close every connection, on both sides."""
         self.enabled = False
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
         for connection in list(self.connections):
             connection.abort()
-        for _ in range(4):  # the loop closes aborted sockets in its next turns: answer when they are closed
+        for _ in range(_TURNS):  # the loop closes aborted sockets in its next turns: answer when they are closed
+            if not self.connections:
+                break
             await asyncio.sleep(0)
 
-    def _accept(self) -> asyncio.Protocol:
+    def _accept(self, sock: socket.socket) -> None:
+        if self.full():
+            # Descriptors are kept for the control port: a proxy that cannot be told to heal would be the worst fault.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
+            sock.close()
+            return
         self.accepted += 1
-        return Connection(self, self.accepted).client
+        Connection(self, self.accepted).begin(sock)
+
+    def _heed(self) -> None:
+        """Connects hang from when both directions are silent for everybody until neither is.
+
+        Toxics come and go one by one: if connects were answered again as soon as one of the two is gone, those that
+        come in between would be accepted only to be closed with the other.
+        """
+        if self._listener is None:
+            return
+        silent = [any(toxic.stage.mute and toxic.toxicity >= 1 for toxic in chain) for chain in self.chains]
+        if all(silent):
+            self._listener.hush()
+        elif not any(silent):
+            self._listener.wake()
 
     def add(self, toxic: Toxic) -> None:
         """Put it at the end of its direction's chain."""
         toxic.seed = self._seed
         toxic.hits = self.hits.pop(toxic.name, 0)
         self.chains[toxic.direction].append(toxic)
+        self._heed()
         for connection in list(self.connections):
             connection.pipes[toxic.direction].add(toxic)
 
@@ -96,6 +127,7 @@ class Proxy:
         """Give it new values; each connection keeps its roll of the dice."""
         toxic.toxicity = toxicity
         toxic.attributes = attributes
+        self._heed()
         for connection in list(self.connections):
             connection.pipes[toxic.direction].update(toxic)
 
@@ -105,6 +137,9 @@ class Proxy:
         for connection in list(self.connections):
             connection.pipes[toxic.direction].remove(toxic)
         self.hits[toxic.name] = toxic.hits
+        if len(self.hits) > _REMEMBERED:
+            del self.hits[next(iter(self.hits))]
+        self._heed()
 
     def counters(self) -> dict[str, object]:
         """What passed: bytes by direction, hits by toxic (also of those removed), connections."""
@@ -129,13 +164,24 @@ class Proxies:
     seed: str
     room: int = 100_000  # connections at most, over all proxies
     by_name: dict[str, Proxy] = field(default_factory=dict)
+    _complaint: int = 0  # when it may be said again that there is no room
 
     def make(self, name: str, listen: str, upstream: str) -> Proxy:
         """A proxy that is not listed yet and does not listen."""
         return Proxy(name, listen, upstream, timers=self.timers, seed=self.seed, full=self._full)
 
     def _full(self) -> bool:
-        return sum(len(proxy.connections) for proxy in self.by_name.values()) >= self.room
+        if sum(len(proxy.connections) for proxy in self.by_name.values()) < self.room:
+            return False
+        now = self.timers.now()
+        if now >= self._complaint:
+            self._complaint = now + _SILENCE
+            _log.warning(
+                "clients are turned away: %d connections are open, as many as the limit of open files allows "
+                "(ulimit -n; two a connection)",
+                self.room,
+            )
+        return True
 
     async def add_or_replace(self, proxy: Proxy, *, start: bool) -> Proxy:
         """List it; one of the same name and addresses stays as it is, enabled or not, any other of that name goes.

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 if TYPE_CHECKING:
-    from chaoskit.toxiproxy.server.connection import Pipe
+    from chaoskit.toxiproxy.server.pipe import Pipe
 
 __all__ = ["DIRECTIONS", "DOWNSTREAM", "MS", "UPSTREAM", "Outlet", "Stage", "Toxic"]
 
@@ -41,7 +41,7 @@ class Toxic:
         direction: UPSTREAM or DOWNSTREAM.
         attributes: all of the type's attributes, in the original's units.
         seed: text that fixes every dice roll of this toxic, together with the number of the connection.
-        hits: how many reads and ends of file it has acted on.
+        hits: what it has really acted on: reads, ends of file or connections, as its stage says.
     """
 
     name: str

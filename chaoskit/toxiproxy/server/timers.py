@@ -17,6 +17,9 @@ from chaoskit.linux import Timerfd
 
 __all__ = ["LoopTimers", "Timer", "Timers"]
 
+_LATEST = 1 << 62  # nanoseconds, more than a century: beyond it the kernel's structures overflow
+_DAY = 86_400_000  # milliseconds; event loops refuse timers that are years away
+
 
 class Timer:
     """One thing that is due. Cancelling twice, or after it fired, does nothing."""
@@ -71,8 +74,9 @@ class LoopTimers:
         return time.monotonic_ns()
 
     def at(self, when: int, callback: Callable[[], None]) -> Timer:
-        """Call back at `when`, or as soon after it as the loop can."""
+        """Call back at `when`, or as soon after it as the loop can, and never within this call."""
         self._order += 1
+        when = min(when, _LATEST)
         timer = Timer(when, self._order, callback)
         heapq.heappush(self._heap, timer)
         if not self._armed or when < self._armed:
@@ -102,24 +106,25 @@ class LoopTimers:
         if self._handle is not None:
             self._handle.cancel()
         milliseconds = -(-(when - time.monotonic_ns()) // 1_000_000)
-        self._handle = self._loop.call_later(max(milliseconds, 0) / 1000, self._wake)
+        self._handle = self._loop.call_later(min(max(milliseconds, 0), _DAY) / 1000, self._wake)
 
     def _wake(self) -> None:
         if self._fd is not None:
             self._fd.read()
         heap = self._heap
-        now = time.monotonic_ns()
-        while heap and heap[0].when <= now:
+        # Only what is due by now: what callbacks ask for comes after the sockets had their turn, or a few busy
+        # connections could keep all others, and the control port, waiting.
+        until = time.monotonic_ns()
+        while heap and heap[0].when <= until:
             timer = heapq.heappop(heap)
             callback, timer.callback = timer.callback, None
             if callback is None:
                 continue
-            self._latest = max(self._latest, now - timer.when)
+            self._latest = max(self._latest, time.monotonic_ns() - timer.when)
             try:
                 callback()
             except Exception as error:  # one connection's trouble must not stop everybody's clock
                 self._loop.call_exception_handler({"message": "a timer's callback failed", "exception": error})
-            now = time.monotonic_ns()
         while heap and heap[0].callback is None:
             heapq.heappop(heap)
         self._armed = 0

@@ -8,7 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from chaoskit.toxiproxy.server.connection import Connection, Flow
+from chaoskit.toxiproxy.server.connection import Connection
+from chaoskit.toxiproxy.server.pipe import Flow
 from chaoskit.toxiproxy.server.stage import DIRECTIONS, MS, Toxic
 from chaoskit.toxiproxy.server.timers import Timer
 from chaoskit.toxiproxy.server.toxics import TOXICS
@@ -92,18 +93,12 @@ class Rig:
             chains=([], []),
             flows=(Flow(), Flow()),
             connections=set(),
-            dial_failures=0,
-            full=lambda: False,
         )
         self.connection = Connection(self.proxy, 1)
-        self.connection._dial = self._nothing  # the test says when the upstream is connected
         self.client = FakeTransport(self.timers)
         self.server = FakeTransport(self.timers)
         if dialled:
             self.connect()
-
-    async def _nothing(self) -> None:
-        pass
 
     def connect(self) -> None:
         self.proxy.connections.add(self.connection)

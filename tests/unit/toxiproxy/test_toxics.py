@@ -1,192 +1,10 @@
-"""The toxics one by one and in chains, in virtual time."""
+"""Toxics that drop, cut or withhold, in virtual time."""
 
 from __future__ import annotations
 
-import random
+import pytest
 
-from hypothesis import given
-from hypothesis import strategies as st
-
-from chaoskit.toxiproxy.server.toxics import blackhole, latency
-
-
-class TestFastPath:
-    def test_without_toxics_a_read_is_written_at_once(self, rig):
-        rig.ask(b"question")
-        rig.answer(b"answer")
-        assert rig.asked == [(0, b"question")]
-        assert rig.answered == [(0, b"answer")]
-        assert [(flow.received, flow.sent) for flow in rig.proxy.flows] == [(8, 8), (6, 6)]
-        assert rig.connection.pipes[0].first is None
-
-    def test_a_slow_reader_stops_the_other_side_only(self, rig):
-        rig.connection.server.pause_writing()
-        assert not rig.client.reading
-        assert rig.server.reading
-        rig.connection.server.resume_writing()
-        assert rig.client.reading
-
-    def test_end_of_file_closes_the_far_side_and_then_the_near_one(self, rig):
-        assert rig.connection.client.eof_received() is True
-        assert rig.server.closed == "fin"
-        assert rig.client.closed == "fin"
-
-    def test_all_is_forgotten_when_both_are_lost(self, rig):
-        rig.connection.client.connection_lost(None)
-        assert rig.server.closed == "fin"
-        assert rig.proxy.connections
-        rig.connection.server.connection_lost(None)
-        assert not rig.proxy.connections
-
-    def test_bytes_before_the_upstream_is_there_wait_and_hold_the_client(self, new_rig):
-        rig = new_rig(dialled=False)
-        rig.connection.client.transport = rig.client
-        rig.ask(b"early")
-        assert not rig.client.reading
-        rig.ask(b"bird")
-        rig.connect()
-        assert b"".join(data for _, data in rig.asked) == b"earlybird"
-        assert rig.client.reading
-
-    def test_an_end_before_the_upstream_is_there_is_told_after_the_bytes(self, new_rig):
-        rig = new_rig(dialled=False)
-        rig.connection.client.transport = rig.client
-        rig.ask(b"early")
-        rig.connection.client.eof_received()
-        rig.connect()
-        assert rig.asked == [(0, b"early")]
-        assert rig.server.closed == "fin"
-
-
-class TestLatency:
-    def test_each_read_is_late_by_as_much_and_in_order(self, rig):
-        rig.add("latency", latency=100)
-        rig.ask(b"a")
-        rig.wait(30)
-        rig.ask(b"b")
-        rig.wait(69)
-        assert rig.asked == []
-        rig.wait(100)
-        assert rig.asked == [(100, b"a"), (130, b"b")]
-
-    def test_chains_add_up_exactly(self, rig):
-        rig.add("latency", "one", latency=100)
-        rig.add("latency", "two", latency=50)
-        rig.add("latency", "three", latency=7)
-        rig.ask(b"a")
-        rig.wait(10)
-        rig.ask(b"b")
-        rig.wait(1000)
-        assert rig.asked == [(157, b"a"), (167, b"b")]
-
-    def test_a_clock_that_wakes_late_does_not_add_up(self, rig):
-        rig.add("latency", "one", latency=100)
-        rig.add("latency", "two", latency=50)
-        rig.ask(b"a")
-        rig.timers.time += 120_000_000  # the loop was stalled: the first timer fires 20 ms late
-        rig.wait(0)
-        rig.wait(29)
-        assert rig.asked == []
-        rig.wait(1)
-        assert rig.asked == [(150, b"a")]
-
-    @given(
-        gaps=st.lists(st.integers(0, 30), min_size=1, max_size=40),
-        delay=st.integers(0, 50),
-        jitter=st.integers(0, 60),
-    )
-    def test_jitter_keeps_order_and_bounds(self, new_rig, gaps, delay, jitter):
-        rig = new_rig()
-        rig.add("latency", latency=delay, jitter=jitter)
-        sent = []
-        for number, gap in enumerate(gaps):
-            sent.append(rig.timers.time / 1e6 - 1000)
-            rig.ask(bytes([number]))
-            rig.wait(gap)
-        rig.wait(200)
-        assert [data for _, data in rig.asked] == [bytes([number]) for number in range(len(gaps))]
-        latest = 0.0
-        for begun, (arrived, _) in zip(sent, rig.asked, strict=True):
-            assert arrived - begun >= max(delay - jitter, 0) - 1e-6
-            assert arrived <= max(begun + delay + jitter, latest) + 1e-6
-            latest = max(latest, begun + delay + jitter)
-
-    def test_the_end_follows_the_line_without_a_delay_of_its_own(self, rig):
-        rig.add("latency", latency=100)
-        rig.ask(b"last")
-        rig.wait(90)
-        rig.connection.client.eof_received()
-        assert rig.server.closed is None
-        rig.wait(10)
-        assert rig.asked == [(100, b"last")]
-        assert rig.server.closed_at == 100
-
-    def test_removing_lets_everything_go_at_once(self, rig):
-        toxic = rig.add("latency", latency=100)
-        rig.ask(b"a")
-        rig.ask(b"b")
-        rig.connection.client.eof_received()
-        rig.wait(10)
-        rig.remove(toxic)
-        assert rig.asked == [(10, b"a"), (10, b"b")]
-        assert rig.server.closed == "fin"
-        assert rig.timers.pending == 0
-
-    def test_removing_the_first_of_two_keeps_the_order(self, rig):
-        first = rig.add("latency", "one", latency=100)
-        rig.add("latency", "two", latency=100)
-        rig.ask(b"a")
-        rig.wait(50)
-        rig.ask(b"b")
-        rig.remove(first)
-        rig.ask(b"c")
-        rig.wait(1000)
-        assert b"".join(data for _, data in rig.asked) == b"abc"
-        assert rig.asked[0][0] == 100  # it had come at 0 and the one that is left delays by 100
-
-    def test_an_update_retimes_the_head(self, rig):
-        toxic = rig.add("latency", latency=100)
-        rig.ask(b"a")
-        rig.wait(10)
-        rig.update(toxic, latency=300)
-        rig.wait(250)
-        assert rig.asked == []
-        rig.update(toxic, latency=5)
-        assert rig.asked == [(260, b"a")]
-
-    def test_the_line_is_bounded(self, rig):
-        rig.add("latency", latency=1000)
-        chunk = bytes(1 << 20)
-        for _ in range(20):
-            if rig.client.reading:
-                rig.ask(chunk)
-        assert not rig.client.reading
-        held = len(chunk) * (latency.LIMIT // len(chunk) + 1)
-        rig.wait(1000)
-        assert sum(len(data) for _, data in rig.asked) <= held
-        assert rig.client.reading
-
-    def test_many_tiny_reads_are_bounded_too(self, rig):
-        rig.add("latency", latency=1000)
-        count = 0
-        while rig.client.reading:
-            rig.ask(b".")
-            count += 1
-        assert count <= latency.LIMIT // 200
-
-    def test_a_delayed_write_whose_socket_is_gone_is_dropped(self, rig):
-        rig.add("latency", latency=100)
-        rig.ask(b"a")
-        rig.connection.server.connection_lost(None)
-        rig.wait(1000)
-        assert rig.asked == []
-        assert rig.timers.pending == 0
-        assert rig.client.closed == "fin"
-
-    def test_negative_values_count_as_none(self, rig):
-        rig.add("latency", latency=-100, jitter=-5)
-        rig.ask(b"a")
-        assert rig.asked == [(0, b"a")]
+from chaoskit.toxiproxy.server.toxics import blackhole
 
 
 class TestTimeout:
@@ -312,73 +130,128 @@ class TestBlackhole:
         assert rig.server.closed == "fin"
 
 
-class TestToxicity:
-    def test_a_spared_connection_is_on_the_fast_path(self, rig):
-        rig.add("latency", latency=100, toxicity=0.0)
-        assert rig.connection.pipes[0].first is None
+class TestSlowClose:
+    def test_holds_the_end_and_nothing_else(self, rig):
+        toxic = rig.add("slow_close", delay=100)
         rig.ask(b"a")
-        assert rig.asked == [(0, b"a")]
-
-    def test_raising_it_adds_connections_and_never_swaps_them(self, rig):
-        toxic = rig.add("latency", toxicity=0.3)
-        hit = {number for number in range(500) if toxic.takes(number)}
-        assert 100 < len(hit) < 200
-        toxic.toxicity = 0.6
-        more = {number for number in range(500) if toxic.takes(number)}
-        assert hit < more
-        assert 230 < len(more) < 370
-
-    def test_directions_and_toxics_roll_their_own_dice(self, rig):
-        toxics = [
-            rig.add("latency", name, stream=stream, toxicity=0.5)
-            for name, stream in (("a", "upstream"), ("b", "upstream"), ("a2", "downstream"))
-        ]
-        rolls = [tuple(toxic.takes(number) for number in range(64)) for toxic in toxics]
-        assert len(set(rolls)) == 3
-
-    def test_an_update_that_hits_begins_to_act(self, rig):
-        toxic = rig.add("latency", latency=100, toxicity=0.0)
-        rig.update(toxic, toxicity=1.0)
-        rig.ask(b"a")
-        rig.wait(100)
-        assert rig.asked == [(100, b"a")]
+        rig.wait(10)
+        rig.connection.client.eof_received()
+        rig.wait(99)
+        assert (rig.asked, rig.server.closed) == ([(0, b"a")], None)
+        rig.wait(1)
+        assert rig.server.closed_at == 110
         assert toxic.hits == 1
 
+    def test_two_of_them_add_up(self, rig):
+        rig.add("slow_close", "one", delay=100)
+        rig.add("slow_close", "two", delay=50)
+        rig.connection.client.eof_received()
+        rig.wait(1000)
+        assert rig.server.closed_at == 150
 
-OPERATIONS = st.lists(
-    st.one_of(
-        st.tuples(st.just("ask"), st.integers(1, 5)),
-        st.tuples(st.just("wait"), st.integers(0, 40)),
-        st.tuples(st.just("add"), st.integers(0, 30)),
-        st.tuples(st.just("remove"), st.integers(0, 5)),
-        st.tuples(st.just("update"), st.integers(0, 30)),
-    ),
-    max_size=40,
-)
+    @pytest.mark.parametrize("delay", [0, -1])
+    def test_without_a_delay_it_holds_nothing(self, rig, delay):
+        toxic = rig.add("slow_close", delay=delay)
+        rig.connection.client.eof_received()
+        assert rig.server.closed == "fin"
+        assert toxic.hits == 0
+
+    def test_an_update_counts_from_when_the_end_came(self, rig):
+        toxic = rig.add("slow_close", delay=1000)
+        rig.connection.client.eof_received()
+        rig.wait(60)
+        rig.update(toxic, delay=100)
+        rig.wait(39)
+        assert rig.server.closed is None
+        rig.wait(1)
+        assert rig.server.closed_at == 100
+        assert toxic.hits == 1
+
+    def test_removing_passes_it_now(self, rig):
+        toxic = rig.add("slow_close", delay=1000)
+        rig.connection.client.eof_received()
+        rig.wait(5)
+        rig.remove(toxic)
+        assert (rig.server.closed_at, rig.timers.pending) == (5, 0)
+
+    def test_a_far_side_that_goes_first_leaves_no_timer(self, rig):
+        rig.add("slow_close", delay=1000)
+        rig.connection.client.eof_received()
+        rig.connection.server.connection_lost(None)
+        assert rig.timers.pending == 0
 
 
-@given(operations=OPERATIONS)
-def test_chains_that_change_lose_reorder_and_double_nothing(new_rig, operations):
-    rig = new_rig()
-    chain, sent, made = [], b"", 0
-    for what, value in operations:
-        if what == "ask":
-            data = random.Random(len(sent)).randbytes(value)
-            sent += data
+class TestLimitData:
+    def test_exactly_as_many_and_then_the_end(self, rig):
+        toxic = rig.add("limit_data", bytes=5)
+        rig.ask(b"012")
+        rig.ask(b"3456")
+        rig.ask(b"789")
+        assert rig.asked == [(0, b"012"), (0, b"34")]
+        assert (rig.server.closed, rig.client.closed) == ("fin", "fin")
+        assert toxic.hits == 1
+
+    def test_the_last_byte_allowed_ends_it(self, rig):
+        rig.add("limit_data", bytes=3)
+        rig.ask(b"012")
+        assert rig.server.closed == "fin"
+
+    @pytest.mark.parametrize("limit", [0, -7])
+    def test_none_ends_at_the_first_read(self, rig, limit):
+        rig.add("limit_data", bytes=limit)
+        rig.wait(1e6)
+        assert rig.server.closed is None
+        rig.ask(b"x")
+        assert (rig.asked, rig.server.closed) == ([], "fin")
+
+    def test_the_count_goes_on_through_updates(self, rig):
+        toxic = rig.add("limit_data", bytes=10)
+        rig.ask(b"01234")
+        rig.update(toxic, bytes=7)
+        rig.ask(b"56789")
+        assert b"".join(data for _, data in rig.asked) == b"0123456"
+
+    def test_what_was_spared_is_not_counted(self, rig):
+        toxic = rig.add("limit_data", bytes=5, toxicity=0.0)
+        rig.ask(b"0123456789")
+        rig.update(toxic, toxicity=1.0)
+        rig.ask(b"01234")
+        assert b"".join(data for _, data in rig.asked) == b"012345678901234"
+
+    def test_what_was_let_through_is_delivered_by_a_latency_behind_it(self, rig):
+        rig.add("limit_data", "limit", bytes=3)
+        slow = rig.add("latency", "slow", latency=100)
+        rig.ask(b"012345")
+        rig.ask(b"6")
+        assert rig.server.closed is None
+        rig.wait(100)
+        assert rig.asked == [(100, b"012")]
+        assert rig.server.closed_at == 100
+        assert slow.hits == 1
+
+    def test_what_waits_before_it_is_lost_with_the_cut(self, rig):
+        rig.add("latency", "slow", latency=100)
+        rig.add("limit_data", "limit", bytes=3)
+        for data in (b"012", b"345", b"678"):
             rig.ask(data)
-        elif what == "wait":
-            rig.wait(value)
-        elif what == "add":
-            made += 1
-            kind = "noop" if value % 5 == 0 else "latency"
-            values = {} if kind == "noop" else {"latency": value, "jitter": value // 2}
-            chain.append(rig.add(kind, f"t{made}", **values))
-        elif chain and what == "remove":
-            rig.remove(chain.pop(value % len(chain)))
-        elif chain and what == "update" and chain[value % len(chain)].attributes:
-            rig.update(chain[value % len(chain)], latency=value)
-    rig.connection.client.eof_received()
-    rig.wait(100_000)
-    assert b"".join(data for _, data in rig.asked) == sent
-    assert rig.server.closed == "fin"
-    assert rig.timers.pending == 0
+        rig.wait(1000)
+        assert rig.asked == [(100, b"012")]
+        assert rig.timers.pending == 0
+
+    def test_taking_it_away_after_the_cut_brings_nothing_back(self, rig):
+        limit = rig.add("limit_data", "limit", bytes=3)
+        rig.add("slow_close", "late", delay=100)
+        rig.ask(b"012345")
+        rig.remove(limit)
+        rig.ask(b"678")
+        rig.add("noop", "last")
+        rig.ask(b"9")
+        rig.wait(100)
+        assert rig.asked == [(0, b"012")]
+        assert rig.server.closed_at == 100
+
+    def test_after_the_cut_the_source_is_no_longer_read(self, rig):
+        rig.add("limit_data", "limit", bytes=3)
+        rig.add("slow_close", "late", delay=100)
+        rig.ask(b"012345")
+        assert not rig.client.reading

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from chaoskit.toxiproxy.server.stage import Stage, Toxic
 
 if TYPE_CHECKING:
-    from chaoskit.toxiproxy.server.connection import Pipe
+    from chaoskit.toxiproxy.server.pipe import Pipe
 
 __all__ = ["LIMIT", "Blackhole"]
 
@@ -18,6 +18,8 @@ class Blackhole(Stage):
     """A silent cut. Data, FIN and RST of the source are withheld until the toxic is removed; then both ends are closed,
     because what was swallowed is missing. While it acts no new connection reaches the upstream: a handshake needs both
     directions, so cutting one of them is enough (`mute`).
+
+    Hits are reads and ends that were withheld, and clients that were accepted and left in silence.
     """
 
     type = "blackhole"
@@ -42,7 +44,7 @@ class Blackhole(Stage):
 
     def left(self) -> None:
         """Close the far end; the near one follows through the other direction, when that is not cut as well."""
-        self.out.end()
+        self.pipe.cut(self)
 
     def discard(self) -> None:
         """Nothing is kept; let the source be read again, so that its close is seen."""

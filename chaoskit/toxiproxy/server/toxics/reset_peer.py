@@ -8,7 +8,7 @@ from chaoskit.toxiproxy.server.stage import MS, Stage, Toxic
 from chaoskit.toxiproxy.server.timers import Timer
 
 if TYPE_CHECKING:
-    from chaoskit.toxiproxy.server.connection import Pipe
+    from chaoskit.toxiproxy.server.pipe import Pipe
 
 __all__ = ["ResetPeer"]
 
@@ -16,6 +16,8 @@ __all__ = ["ResetPeer"]
 class ResetPeer(Stage):
     """Both sockets are closed with SO_LINGER 0, which sends RST: the far one now, the near one as soon as that close
     has come back through the other direction's chain. Bytes that were still unsent are lost, as in a real reset.
+
+    Hits are connections that were reset.
     """
 
     type = "reset_peer"
@@ -24,7 +26,6 @@ class ResetPeer(Stage):
     def __init__(self, toxic: Toxic, pipe: Pipe) -> None:
         super().__init__(toxic, pipe)
         self._timer: Timer | None = None
-        self._fired = False
 
     def feed(self, data: bytes, stamp: int) -> None:
         """Dropped; the first one decides the connection's fate."""
@@ -46,9 +47,8 @@ class ResetPeer(Stage):
             self._timer = None
 
     def _doom(self) -> None:
-        if self._fired or self._timer is not None:
+        if self._timer is not None:
             return
-        self.toxic.hits += 1
         wait = self.value("timeout") * MS
         if wait:
             self._timer = self.timers.at(self.timers.now() + wait, self._reset)
@@ -56,7 +56,6 @@ class ResetPeer(Stage):
             self._reset()
 
     def _reset(self) -> None:
-        self.discard()
-        self._fired = True
+        self.toxic.hits += 1
         self.pipe.connection.resetting = True
-        self.out.end()
+        self.pipe.cut(self)

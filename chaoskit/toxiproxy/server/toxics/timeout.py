@@ -8,7 +8,7 @@ from chaoskit.toxiproxy.server.stage import MS, Stage, Toxic
 from chaoskit.toxiproxy.server.timers import Timer
 
 if TYPE_CHECKING:
-    from chaoskit.toxiproxy.server.connection import Pipe
+    from chaoskit.toxiproxy.server.pipe import Pipe
 
 __all__ = ["Timeout"]
 
@@ -16,6 +16,8 @@ __all__ = ["Timeout"]
 class Timeout(Stage):
     """As the original: each read starts the wait anew, the end of the source passes at once, and removing the toxic
     closes the connections it acted on, because bytes are missing from their streams.
+
+    Hits are reads that were dropped, and connections that were closed because none came.
     """
 
     type = "timeout"
@@ -25,7 +27,6 @@ class Timeout(Stage):
         super().__init__(toxic, pipe)
         self._timer: Timer | None = None
         self._since = 0  # instant of the last read
-        self._closed = False
 
     def entered(self) -> None:
         """The wait begins."""
@@ -43,11 +44,11 @@ class Timeout(Stage):
 
     def end(self) -> None:
         """Passes at once."""
-        self._close()
+        self.pipe.cut(self)
 
     def left(self) -> None:
         """Closes."""
-        self._close()
+        self.pipe.cut(self)
 
     def discard(self) -> None:
         """Nothing is held but the timer."""
@@ -58,18 +59,12 @@ class Timeout(Stage):
     def _wait(self) -> None:
         self.discard()
         wait = self.value("timeout") * MS
-        if not wait or self._closed:
+        if not wait:
             return
         # Reads only note their instant: one timer a connection, however chatty the peer is.
         due = self._since + wait
         if due <= self.timers.now():
             self.toxic.hits += 1
-            self._close()
+            self.pipe.cut(self)
         else:
             self._timer = self.timers.at(due, self._wait)
-
-    def _close(self) -> None:
-        self.discard()
-        if not self._closed:
-            self._closed = True
-            self.out.end()
