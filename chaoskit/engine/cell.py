@@ -180,6 +180,8 @@ class Cell:
         if kind != "exit":
             return
         name = str(event["name"])
+        if self._load.done(name):
+            return  # other workers may still be at their final reads
         self._recorder.event("exit", name=name, code=event.get("code"), log=event.get("log"))
         if name == self._block.stack.proxy_process.name:
             self.proxy_lost = True

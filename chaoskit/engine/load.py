@@ -95,6 +95,13 @@ class Load:
                 hint=self._logs(),
             )
 
+    def done(self, name: str) -> bool:
+        """Whether that is a worker which has done all that it had to; it ends then, maybe before the others."""
+        return any(
+            name == worker and counters.read().state is State.DONE
+            for worker, counters in zip(self.names, self._counters, strict=False)
+        )
+
     async def finished(self) -> None:
         """Wait until nothing is in flight any more.
 
