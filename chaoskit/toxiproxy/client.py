@@ -9,10 +9,11 @@ What the verbs take, do and raise is documented in `flows.py`; every failure is 
 
 from __future__ import annotations
 
+import asyncio
 import functools
 from collections.abc import Callable, Coroutine
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar, overload
 
 from chaoskit.toxiproxy import flows
 from chaoskit.toxiproxy.flows import Flow, Reply, Request, ToxiproxyError
@@ -26,28 +27,57 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def _blocking(verb: Callable[P, Flow[T]]) -> Callable[Concatenate[Client, P], T]:
-    @functools.wraps(verb)
-    def call(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return self.run(verb(*args, **kwargs))
+class _Verb(Generic[P, T]):
+    """One verb as a method of both clients: of the blocking one a plain call, of the other a coroutine."""
 
-    return call
+    def __init__(self, flow: Callable[P, Flow[T]]) -> None:
+        self._flow = flow
+        self.__doc__ = flow.__doc__
+
+    @overload
+    def __get__(self, client: Client, owner: type) -> Callable[P, T]: ...
+    @overload
+    def __get__(self, client: AsyncClient, owner: type) -> Callable[P, Coroutine[Any, Any, T]]: ...
+    @overload
+    def __get__(self, client: None, owner: type) -> Self: ...
+
+    def __get__(self, client: Client | AsyncClient | None, owner: type) -> object:
+        if client is None:
+            return self
+
+        @functools.wraps(self._flow)
+        def call(*args: P.args, **kwargs: P.kwargs) -> T | Coroutine[Any, Any, T]:
+            return client.run(self._flow(*args, **kwargs))
+
+        return call
 
 
-def _awaited(verb: Callable[P, Flow[T]]) -> Callable[Concatenate[AsyncClient, P], Coroutine[Any, Any, T]]:
-    @functools.wraps(verb)
-    async def call(self: AsyncClient, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return await self.run(verb(*args, **kwargs))
+class _Verbs:
+    """The whole API, listed once."""
 
-    return call
+    version = _Verb(flows.version)
+    proxies = _Verb(flows.proxies)
+    get = _Verb(flows.get)
+    create = _Verb(flows.create)
+    populate = _Verb(flows.populate)
+    update = _Verb(flows.update)
+    delete = _Verb(flows.delete)
+    toxics = _Verb(flows.toxics)
+    get_toxic = _Verb(flows.get_toxic)
+    add_toxic = _Verb(flows.add_toxic)
+    update_toxic = _Verb(flows.update_toxic)
+    remove_toxic = _Verb(flows.remove_toxic)
+    reset = _Verb(flows.reset)
+    metrics = _Verb(flows.metrics)
+    counters = _Verb(flows.counters)
 
 
-class Client:
+class Client(_Verbs):
     """The blocking client.
 
     Args:
         url: of the REST API, `http://host:port`.
-        timeout: seconds for each request, connecting included.
+        timeout: seconds for each request: to connect, and for every wait for more of the answer.
     """
 
     def __init__(self, url: str, *, timeout: float = 5.0) -> None:
@@ -69,7 +99,7 @@ class Client:
             while True:
                 try:
                     reply = _reply(self._http.request(request.method, request.path, json=request.body))
-                except httpx.HTTPError as error:
+                except (httpx.HTTPError, httpx.InvalidURL) as error:
                     raise _no_answer(self.url, request, error) from error
                 request = flow.send(reply)
         except StopIteration as end:
@@ -86,34 +116,20 @@ class Client:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.close()
 
-    version = _blocking(flows.version)
-    proxies = _blocking(flows.proxies)
-    get = _blocking(flows.get)
-    create = _blocking(flows.create)
-    populate = _blocking(flows.populate)
-    update = _blocking(flows.update)
-    delete = _blocking(flows.delete)
-    toxics = _blocking(flows.toxics)
-    get_toxic = _blocking(flows.get_toxic)
-    add_toxic = _blocking(flows.add_toxic)
-    update_toxic = _blocking(flows.update_toxic)
-    remove_toxic = _blocking(flows.remove_toxic)
-    reset = _blocking(flows.reset)
-    counters = _blocking(flows.counters)
 
-
-class AsyncClient:
+class AsyncClient(_Verbs):
     """The asynchronous client; its connections belong to the loop that used it first.
 
     Args:
         url: of the REST API, `http://host:port`.
-        timeout: seconds for each request, connecting included.
+        timeout: seconds for each request as a whole.
     """
 
     def __init__(self, url: str, *, timeout: float = 5.0) -> None:
         import httpx
 
         self.url = url.rstrip("/")
+        self._timeout = timeout
         self._http = httpx.AsyncClient(**_settings(self.url, timeout))
 
     async def run(self, flow: Flow[T]) -> T:
@@ -128,8 +144,9 @@ class AsyncClient:
             request = next(flow)
             while True:
                 try:
-                    reply = _reply(await self._http.request(request.method, request.path, json=request.body))
-                except httpx.HTTPError as error:
+                    async with asyncio.timeout(self._timeout):
+                        reply = _reply(await self._http.request(request.method, request.path, json=request.body))
+                except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
                     raise _no_answer(self.url, request, error) from error
                 request = flow.send(reply)
         except StopIteration as end:
@@ -147,21 +164,6 @@ class AsyncClient:
         self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
     ) -> None:
         await self.aclose()
-
-    version = _awaited(flows.version)
-    proxies = _awaited(flows.proxies)
-    get = _awaited(flows.get)
-    create = _awaited(flows.create)
-    populate = _awaited(flows.populate)
-    update = _awaited(flows.update)
-    delete = _awaited(flows.delete)
-    toxics = _awaited(flows.toxics)
-    get_toxic = _awaited(flows.get_toxic)
-    add_toxic = _awaited(flows.add_toxic)
-    update_toxic = _awaited(flows.update_toxic)
-    remove_toxic = _awaited(flows.remove_toxic)
-    reset = _awaited(flows.reset)
-    counters = _awaited(flows.counters)
 
 
 def _settings(url: str, timeout: float) -> dict[str, Any]:

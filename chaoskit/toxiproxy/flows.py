@@ -28,6 +28,7 @@ __all__ = [
     "delete",
     "get",
     "get_toxic",
+    "metrics",
     "populate",
     "proxies",
     "remove_toxic",
@@ -99,19 +100,27 @@ def create(name: str, *, listen: str, upstream: str, enabled: bool = True) -> Fl
     return _compared(asked, (yield from get(name)))
 
 
-def populate(specs: Iterable[ProxySpec]) -> Flow[dict[str, Proxy]]:
-    """Make all these proxies; one that is there with the same addresses stays as it is, toxics included."""
-    specs = tuple(specs)
-    for spec in specs:
-        _check_proxy(spec.name, spec.upstream)
-    yield from _call("POST", "/populate", 201, [spec.model_dump() for spec in specs])
+def populate(specs: Iterable[ProxySpec | Proxy]) -> Flow[dict[str, Proxy]]:
+    """Make all these proxies; one that is there with the same addresses stays as it is, toxics and switch included.
+
+    Toxics of what is given are not sent: the server makes proxies without any.
+    """
+    asked = [
+        spec if isinstance(spec, Proxy) else Proxy(name=spec.name, listen=spec.listen, upstream=spec.upstream)
+        for spec in specs
+    ]
+    for proxy in asked:
+        _check_proxy(proxy.name, proxy.upstream)
+    before = yield from proxies()
+    yield from _call("POST", "/populate", 201, [proxy.model_dump(exclude={"toxics"}) for proxy in asked])
     found = yield from proxies()
-    for spec in specs:
-        read = found.get(spec.name)
+    for proxy in asked:
+        read = found.get(proxy.name)
         if read is None:
-            raise ToxiproxyError(f"proxy {spec.name} was populated but is not there when read back")
-        _compared(Proxy(name=spec.name, listen=spec.listen, upstream=spec.upstream, enabled=read.enabled), read)
-    return {spec.name: found[spec.name] for spec in specs}
+            raise ToxiproxyError(f"proxy {proxy.name} was populated but is not there when read back")
+        untouched = before.get(proxy.name) == read
+        _compared(proxy.model_copy(update={"enabled": read.enabled}) if untouched else proxy, read)
+    return {proxy.name: found[proxy.name] for proxy in asked}
 
 
 def update(
@@ -208,14 +217,17 @@ def reset() -> Flow[dict[str, Proxy]]:
     return found
 
 
+def metrics() -> Flow[str]:
+    """Prometheus text; "" when the server was started without -proxy-metrics and -runtime-metrics."""
+    found = yield from _call("GET", "/metrics", 200, missing="")
+    if not isinstance(found, str):
+        raise ToxiproxyError(f"GET /metrics: text was expected, not {found!r}")
+    return found
+
+
 def counters() -> Flow[dict[str, LinkCounters]]:
     """What each proxy carried, by name. Only the embedded server counts; the original gives an empty answer here."""
-    try:
-        found = yield from _call("GET", "/chaoskit/counters", 200)
-    except ToxiproxyError as error:
-        if error.status == 404:
-            return {}
-        raise
+    found = yield from _call("GET", "/chaoskit/counters", 200, missing={})
     try:
         items = _items(found, "GET /chaoskit/counters")
         return {name: LinkCounters.model_validate(value) for name, value in items}
@@ -223,19 +235,25 @@ def counters() -> Flow[dict[str, LinkCounters]]:
         raise ToxiproxyError(f"GET /chaoskit/counters: unexpected answer ({error})") from error
 
 
-def _call(method: str, path: str, status: int, body: Any = None) -> Flow[Any]:
+def _call(method: str, path: str, status: int, body: Any = None, *, missing: Any = None) -> Flow[Any]:
+    """One request that shall be answered with `status`; `missing` is the result where a server has no such page."""
     reply = yield Request(method, path, body)
     if reply.status == status:
         return reply.body
+    if reply.status == 404 and missing is not None:
+        return missing
     said = reply.body.get("error", reply.body) if isinstance(reply.body, dict) else reply.body
     raise ToxiproxyError(
         f"{method} {path}: the server answered {reply.status}: {str(said).strip() or 'no reason given'}",
         status=reply.status,
-        hint={403: "the server refuses browsers: send another User-Agent"}.get(reply.status),
+        hint={403: "it refuses browsers, and names that it does not go by: dial it by an address"}.get(reply.status),
     )
 
 
 def _path(*names: str) -> str:
+    for name in names:
+        if name in ("", ".", "..") or "/" in name:
+            raise ToxiproxyError(f"{name!r} cannot be addressed: as a part of a path it would name something else")
     return "/proxies/" + "/".join(quote(name, safe="") for name in names)
 
 
@@ -267,10 +285,7 @@ def _items(found: Any, what: str) -> Iterable[tuple[str, Any]]:
 
 
 def _check_proxy(name: str, upstream: str) -> None:
-    if not name or "/" in name:
-        raise ToxiproxyError(
-            f"proxy name {name!r}: a name must not be empty and cannot be addressed with a slash in it"
-        )
+    _path(name)
     if not upstream:
         raise ToxiproxyError(f"proxy {name} has no upstream: nothing could be dialled")
 

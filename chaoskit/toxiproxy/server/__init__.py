@@ -1,5 +1,5 @@
 """The embedded Toxiproxy: the same REST API, toxics and fault semantics, as one asyncio process.
 
-Run it with `python -m chaoskit.toxiproxy.server`. From the wire up: `connection` moves bytes, `stage` and `toxics` bend
-them, `proxies` is what is configured, `api` answers requests that `http` has read, `process` ties them to a loop.
+Run it with `chaoskit toxiproxy`. From the wire up: `connection` moves bytes, `stage` and `toxics` bend them, `proxies`
+is what is configured, `api` answers requests that `http` has read, `process` ties them to a loop as `flags` say.
 """

@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
+from collections.abc import Sequence
 
 from chaoskit.errors import ChaosKitError
-from chaoskit.toxiproxy.server.process import Options, run
+from chaoskit.toxiproxy.server.api import VERSION
+from chaoskit.toxiproxy.server.flags import HELP, parse
+from chaoskit.toxiproxy.server.process import run
 
-__all__ = ["main"]
+__all__ = ["main", "serve"]
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Serve until told to stop; the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m chaoskit.toxiproxy.server",
-        description="A Toxiproxy with the REST API of the original. It prints its control address when it is ready.",
-    )
-    parser.add_argument("--host", default="localhost", help="address of the REST API (default: localhost)")
-    parser.add_argument("--port", type=int, default=8474, help="port of the REST API, 0 = any free one (default: 8474)")
-    parser.add_argument("--lag-file", help="append the proxy's own lag and CPU share here, a JSON line every 100 ms")
-    parser.add_argument("--seed", type=int, help="of toxicity and jitter, so that a run can be repeated")
-    parser.add_argument("--loop", choices=("auto", "uvloop", "asyncio"), default="auto", help="event loop")
-    parsed = parser.parse_args(arguments)
+def serve(arguments: Sequence[str]) -> None:
+    """Do what a command line says: serve until told to stop, or print help or version.
+
+    Raises:
+        UsageError: the command line is wrong. EnvironmentFault: it cannot start; nothing is left open.
+    """
+    flags = parse(arguments)
+    if flags.help:
+        print(HELP, end="")  # noqa: T201
+    elif flags.version:
+        print(f"toxiproxy-server version {VERSION}")  # noqa: T201 - as the original says it, because scripts read it
+    else:
+        run(flags.options)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """`serve` with errors as sentences; the exit code."""
     try:
-        run(Options(parsed.host, parsed.port, parsed.lag_file, parsed.seed, parsed.loop))
+        serve(sys.argv[1:] if arguments is None else arguments)
     except ChaosKitError as error:
         print(f"toxiproxy: {error}", file=sys.stderr)  # noqa: T201
         return int(error.exit_code)

@@ -1,7 +1,7 @@
-"""The REST API of Toxiproxy 2.12, answer for answer; /chaoskit/counters is our own addition.
+"""The REST API of Toxiproxy 2.12, answer for answer; what is under /chaoskit/ is our own addition.
 
-Statuses, messages, key order and content types were compared with the original's. Where it hangs or leaves things half
-done (a reset that stops at the first proxy that cannot start) this one goes on.
+Statuses, messages, key order and content types were compared with the original's. Where that hangs or leaves things
+half done (a reset that stops at the first proxy that cannot start) this one goes on: docs/toxiproxy.md lists it all.
 """
 
 from __future__ import annotations
@@ -9,18 +9,31 @@ from __future__ import annotations
 import asyncio
 import base64
 import itertools
+import logging
 import os
 import posixpath
 import struct
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import quote, unquote
 
 from chaoskit.toxiproxy.server import gojson
 from chaoskit.toxiproxy.server.address import AddressError
+from chaoskit.toxiproxy.server.hosts import Hosts
+from chaoskit.toxiproxy.server.log import log
+from chaoskit.toxiproxy.server.metrics import CONTENT_TYPE, Metrics
+from chaoskit.toxiproxy.server.population import populate
 from chaoskit.toxiproxy.server.proxies import Proxies, Proxy
+from chaoskit.toxiproxy.server.shapes import (
+    Refused,
+    attributes_of,
+    fields_of,
+    go_name,
+    proxy_shape,
+    short_text,
+    toxic_shape,
+)
 from chaoskit.toxiproxy.server.stage import DIRECTIONS, Toxic
 from chaoskit.toxiproxy.server.toxics import TOXICS
 
@@ -30,17 +43,19 @@ VERSION = "2.12.0"  # of the API that is spoken
 _JSON = "application/json"
 _TEXT = "text/plain; charset=utf-8"
 _HANDLER_LIMIT = 25.0  # seconds; only a name that DNS does not answer can take that long
+_MOST_TOXICS = 100  # on one proxy; every byte passes through all of them
 _TIMEOUT_PAGE = b"<html><head><title>Timeout</title></head><body><h1>Timeout</h1></body></html>"
 
 
 @dataclass(frozen=True)
 class Call:
-    """A whole request. `path` is as sent, without the query."""
+    """A whole request. `path` is as sent, without the query; `agent` and `host` are the headers, "" when missing."""
 
     method: str
     path: str
     body: bytes
     agent: str = ""
+    host: str = ""
 
 
 @dataclass(frozen=True)
@@ -53,23 +68,24 @@ class Answer:
     headers: tuple[tuple[str, str], ...] = ()
 
 
-class _Refused(Exception):
-    """An error reply: its status and message."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.message = message
-
-
 _Handler = Callable[..., Awaitable[Answer]]
 
 
 class Api:
-    """Routes and handlers over one collection of proxies. Changes are made one at a time."""
+    """Routes and handlers over one collection of proxies. Changes are made one at a time.
 
-    def __init__(self, proxies: Proxies) -> None:
+    Args:
+        most: proxies that there may be. hosts: the names that are answered to; None = all of them.
+        metrics: what /metrics shows; None = there is no such page.
+    """
+
+    def __init__(
+        self, proxies: Proxies, *, most: int = 10_000, hosts: Hosts | None = None, metrics: Metrics | None = None
+    ) -> None:
         self._proxies = proxies
+        self._most = most
+        self._hosts = hosts
+        self._metrics = metrics
         self._lock = asyncio.Lock()
         self._ids = itertools.count(1)
         self._process = os.urandom(5)
@@ -88,9 +104,17 @@ class Api:
             ("version",): {"GET": self._version},
             ("chaoskit", "counters"): {"GET": self._counters},
         }
+        self._settle: Callable[[], None] = lambda: None
+        if metrics is not None and metrics.wanted:
+            self._routes["metrics",] = {"*": self._show_metrics}
+            self._settle = metrics.settle
 
     async def answer(self, call: Call) -> Answer:
         """Carry a request out. Never raises for anything that a client can send."""
+        if self._hosts is not None and not self._hosts.allow(call.host):
+            return _plain(
+                403, f"Host {call.host!r} not allowed: use an address or localhost, or start with -allow-host"
+            )
         path = unquote(call.path, errors="replace")
         clean = _clean(path)
         if clean != path:
@@ -100,33 +124,56 @@ class Api:
             if len(pattern) == len(parts) and all(
                 part and want in ("*", part) for want, part in zip(pattern, parts, strict=True)
             ):
-                handler = methods.get(call.method)
+                handler = methods.get(call.method) or methods.get("*")
                 if handler is None:
                     return Answer(405)
                 names = [part for want, part in zip(pattern, parts, strict=True) if want == "*"]
-                answer = await self._handle(handler, names, call)
-                identity = ("X-Toxiproxy-Request-Id", self._request_id())
-                return Answer(answer.status, answer.body, answer.content_type, (*answer.headers, identity))
+                return await self._routed(handler, names, call)
         return _plain(404, "404 page not found")
+
+    async def _routed(self, handler: _Handler, names: list[str], call: Call) -> Answer:
+        identity, began = self._request_id(), time.monotonic()
+        answer = await self._handle(handler, names, call)
+        log(
+            logging.DEBUG,
+            "",
+            request_id=identity,
+            method=call.method,
+            url=call.path,
+            user_agent=call.agent,
+            status=answer.status,
+            size=len(answer.body),
+            duration=round((time.monotonic() - began) * 1000, 3),
+        )
+        headers = (*answer.headers, ("X-Toxiproxy-Request-Id", identity))
+        return Answer(answer.status, answer.body, answer.content_type, headers)
 
     async def _handle(self, handler: _Handler, names: list[str], call: Call) -> Answer:
         if call.agent.startswith("Mozilla/"):
             return _plain(403, "User agent not allowed")
         try:
             async with asyncio.timeout(_HANDLER_LIMIT):
-                if call.method == "GET":
+                if call.method in ("GET", "HEAD") or handler == self._show_metrics:
                     return await handler(*names)
                 async with self._lock:
-                    return await (handler(*names) if call.method == "DELETE" else handler(*names, call.body))
-        except _Refused as refused:
+                    return await self._change(handler, names, call)
+        except Refused as refused:
             status, message = refused.status, refused.message
         except gojson.BadJson as error:
             status, message = 400, f"bad request body: {error}"
         except AddressError as error:
             status, message = 500, str(error)
+            log(logging.INFO, f"{call.method} {call.path}: {error}")
         except TimeoutError:
             return Answer(503, _TIMEOUT_PAGE, "text/html; charset=utf-8")
         return _plain(status, gojson.encode({"error": message, "status": status}).decode())
+
+    async def _change(self, handler: _Handler, names: list[str], call: Call) -> Answer:
+        self._settle()
+        try:
+            return await (handler(*names) if call.method == "DELETE" else handler(*names, call.body))
+        finally:
+            self._settle()
 
     def _request_id(self) -> str:
         # Twenty letters that sort by time, of the shape that the original gives.
@@ -137,78 +184,52 @@ class Api:
     def _find(self, name: str) -> Proxy:
         proxy = self._proxies.by_name.get(name)
         if proxy is None:
-            raise _Refused(404, "proxy not found")
+            raise Refused(404, "proxy not found")
         return proxy
 
     def _find_toxic(self, proxy: str, name: str) -> tuple[Proxy, Toxic]:
         found = self._find(proxy)
         toxic = found.find(name)
         if toxic is None:
-            raise _Refused(404, "toxic not found")
+            raise Refused(404, "toxic not found")
         return found, toxic
 
     async def _index(self) -> Answer:
-        return _json(200, {name: _proxy(proxy) for name, proxy in sorted(self._proxies.by_name.items())})
+        return _json(200, {name: proxy_shape(proxy) for name, proxy in sorted(self._proxies.by_name.items())})
 
     async def _create(self, body: bytes) -> Answer:
-        fields = _object(gojson.decode(body), "toxiproxy.Proxy")
-        name, listen, upstream = (gojson.text(fields, key, "", "Proxy") for key in ("name", "listen", "upstream"))
+        fields = fields_of(gojson.decode(body), "toxiproxy.Proxy")
+        name, listen, upstream = (short_text(fields, key, "", "Proxy") for key in ("name", "listen", "upstream"))
         enabled = gojson.boolean(fields, "enabled", True, "Proxy")
         for key, value in (("name", name), ("upstream", upstream)):
             if not value:
-                raise _Refused(400, f"missing required field: {key}")
+                raise Refused(400, f"missing required field: {key}")
         if name in self._proxies.by_name:
-            raise _Refused(409, "proxy already exists")
+            raise Refused(409, "proxy already exists")
+        if len(self._proxies.by_name) >= self._most:
+            raise Refused(400, f"too many proxies: {self._most} is the limit")
         proxy = await self._proxies.add_or_replace(self._proxies.make(name, listen, upstream), start=enabled)
-        return _json(201, _proxy(proxy))
+        return _json(201, proxy_shape(proxy))
 
     async def _populate(self, body: bytes) -> Answer:
-        made: list[Proxy] = []
-        status, message = 201, ""
-        try:
-            for proxy, enabled in self._population(body):
-                made.append(await self._proxies.add_or_replace(proxy, start=enabled))
-        except gojson.BadJson as error:
-            status, message = 400, f"bad request body: {error}"
-        except _Refused as refused:
-            status, message = refused.status, refused.message
-        except AddressError as error:
-            status, message = 500, str(error)
-        trouble = {"error": message, "status": status} if message else {}
-        return _json(status, {**trouble, "proxies": [_proxy(proxy) for proxy in made] or None})
-
-    def _population(self, body: bytes) -> list[tuple[Proxy, bool]]:
-        """What a body asks for, checked as a whole before anything is made."""
-        entries = gojson.decode(body)
-        if not isinstance(entries, list | None):
-            kind = gojson.kind_of(entries)
-            raise gojson.BadJson(f"json: cannot unmarshal {kind} into Go value of type []toxiproxy.Proxy")
-        wanted = []
-        for entry in entries or []:
-            fields = _object(entry, "toxiproxy.Proxy")
-            name, listen, upstream = (gojson.text(fields, key, "", "") for key in ("name", "listen", "upstream"))
-            enabled = gojson.boolean(fields, "enabled", True, "")
-            wanted.append((self._proxies.make(name, listen, upstream), enabled))
-        for number, (proxy, _) in enumerate(wanted, 1):
-            for key, value in (("name", proxy.name), ("upstream", proxy.upstream)):
-                if not value:
-                    raise _Refused(400, f"missing required field: {key} at proxy {number}")
-        return wanted
+        done = await populate(self._proxies, body, self._most)
+        trouble = {"error": done.message, "status": done.status} if done.message else {}
+        return _json(done.status, {**trouble, "proxies": [proxy_shape(proxy) for proxy in done.proxies] or None})
 
     async def _show(self, name: str) -> Answer:
-        return _json(200, _proxy(self._find(name)))
+        return _json(200, proxy_shape(self._find(name)))
 
     async def _update(self, name: str, body: bytes) -> Answer:
         proxy = self._find(name)
-        fields = _object(gojson.decode(body), "toxiproxy.Proxy")
+        fields = fields_of(gojson.decode(body), "toxiproxy.Proxy")
         gojson.text(fields, "name", "", "Proxy")  # ignored, but must be a string
         await self._proxies.change(
             proxy,
-            listen=gojson.text(fields, "listen", proxy.listen, "Proxy"),
-            upstream=gojson.text(fields, "upstream", proxy.upstream, "Proxy"),
+            listen=short_text(fields, "listen", proxy.listen, "Proxy"),
+            upstream=short_text(fields, "upstream", proxy.upstream, "Proxy"),
             enabled=gojson.boolean(fields, "enabled", proxy.enabled, "Proxy"),
         )
-        return _json(200, _proxy(proxy))
+        return _json(200, proxy_shape(proxy))
 
     async def _delete(self, name: str) -> Answer:
         await self._find(name).stop()
@@ -216,40 +237,42 @@ class Api:
         return Answer(204)
 
     async def _toxics(self, name: str) -> Answer:
-        return _json(200, [_toxic(toxic) for toxic in self._find(name).toxics()])
+        return _json(200, [toxic_shape(toxic) for toxic in self._find(name).toxics()])
 
     async def _toxic_create(self, name: str, body: bytes) -> Answer:
         proxy = self._find(name)
-        fields = _object(gojson.decode(body), "toxics.ToxicWrapper")
+        fields = fields_of(gojson.decode(body), "toxics.ToxicWrapper")
         where = "ToxicWrapper"
         given = gojson.members(fields, "attributes", where, "toxics.NoopToxic")
-        called, kind = gojson.text(fields, "name", "", where), gojson.text(fields, "type", "", where)
+        called, kind = short_text(fields, "name", "", where), gojson.text(fields, "type", "", where)
         stream = gojson.text(fields, "stream", "downstream", where)
         toxicity = gojson.number(fields, "toxicity", 1, where)
         if stream.lower() not in DIRECTIONS:
-            raise _Refused(400, "stream was invalid, can be either upstream or downstream")
+            raise Refused(400, "stream was invalid, can be either upstream or downstream")
         stage = TOXICS.get(kind)
         if stage is None:
-            raise _Refused(400, "invalid toxic type")
+            raise Refused(400, "invalid toxic type")
         called = called or f"{kind}_{stream}"
         if proxy.find(called) is not None:
-            raise _Refused(409, "toxic already exists")
-        attributes = _attributes(kind, given, dict.fromkeys(stage.attributes, 0))
+            raise Refused(409, "toxic already exists")
+        if sum(len(chain) for chain in proxy.chains) >= _MOST_TOXICS:
+            raise Refused(400, f"too many toxics on {name}: {_MOST_TOXICS} is the limit")
+        attributes = attributes_of(kind, given, dict.fromkeys(stage.attributes, 0))
         toxic = Toxic(called, stage, stream, DIRECTIONS.index(stream.lower()), toxicity, attributes)
         proxy.add(toxic)
-        return _json(200, _toxic(toxic))
+        return _json(200, toxic_shape(toxic))
 
     async def _toxic_show(self, name: str, called: str) -> Answer:
-        return _json(200, _toxic(self._find_toxic(name, called)[1]))
+        return _json(200, toxic_shape(self._find_toxic(name, called)[1]))
 
     async def _toxic_update(self, name: str, called: str, body: bytes) -> Answer:
         proxy, toxic = self._find_toxic(name, called)
         kind = toxic.stage.type
-        fields = _object(gojson.decode(body), f"toxics.{_go_name(kind)}")
-        given = gojson.members(fields, "attributes", "", f"toxics.{_go_name(kind)}")
+        fields = fields_of(gojson.decode(body), f"toxics.{go_name(kind)}")
+        given = gojson.members(fields, "attributes", "", f"toxics.{go_name(kind)}")
         toxicity = gojson.number(fields, "toxicity", toxic.toxicity, "")
-        proxy.update(toxic, toxicity, _attributes(kind, given, toxic.attributes))
-        return _json(200, _toxic(toxic))
+        proxy.update(toxic, toxicity, attributes_of(kind, given, toxic.attributes))
+        return _json(200, toxic_shape(toxic))
 
     async def _toxic_delete(self, name: str, called: str) -> Answer:
         proxy, toxic = self._find_toxic(name, called)
@@ -263,48 +286,11 @@ class Api:
     async def _version(self) -> Answer:
         return Answer(200, b'{"version": "%s"}\n' % VERSION.encode(), "application/json;charset=utf-8")
 
+    async def _show_metrics(self) -> Answer:
+        return Answer(200, self._metrics.text() if self._metrics else b"", CONTENT_TYPE)
+
     async def _counters(self) -> Answer:
         return _json(200, {name: proxy.counters() for name, proxy in sorted(self._proxies.by_name.items())})
-
-
-def _object(value: Any, go_type: str) -> dict[str, Any]:
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise gojson.BadJson(f"json: cannot unmarshal {gojson.kind_of(value)} into Go value of type {go_type}")
-    return value
-
-
-def _attributes(kind: str, given: dict[str, Any], before: dict[str, int]) -> dict[str, int]:
-    """The values given over those from before; names that the type does not have are ignored."""
-    where = f"{_go_name(kind)}.attributes"
-    return {name: gojson.integer(given, name, value, where) for name, value in before.items()}
-
-
-def _go_name(kind: str) -> str:
-    """What the original calls the type of a toxic in its messages: LatencyToxic, ResetToxic."""
-    return kind.removesuffix("_peer").title().replace("_", "") + "Toxic"
-
-
-def _proxy(proxy: Proxy) -> dict[str, object]:
-    return {
-        "name": proxy.name,
-        "listen": proxy.listen,
-        "upstream": proxy.upstream,
-        "enabled": proxy.enabled,
-        "Logger": {},  # the original leaks this key, and clients have learned to ignore it
-        "toxics": [_toxic(toxic) for toxic in proxy.toxics()],
-    }
-
-
-def _toxic(toxic: Toxic) -> dict[str, object]:
-    return {
-        "attributes": toxic.attributes,
-        "name": toxic.name,
-        "type": toxic.stage.type,
-        "stream": toxic.stream,
-        "toxicity": toxic.toxicity,
-    }
 
 
 def _json(status: int, value: object) -> Answer:

@@ -26,6 +26,7 @@ _IDLE_LIMIT = 60.0
 _HEADER_LIMIT = 64 * 1024
 _BODY_LIMIT = 4 * 1024 * 1024
 _CONNECTIONS = 100
+_LAST_ANSWERS = 1.0  # seconds that a closing server gives to answers that are on their way
 _PIPELINED = 64  # requests waiting on one connection before it is no longer read
 
 
@@ -55,8 +56,13 @@ class ControlPort:
             idle.abort()
         self.open[exchange] = None
 
-    def close(self) -> None:
-        """Close all connections."""
+    async def close(self) -> None:
+        """Close all connections: idle ones at once, the others when their answer is sent, or shortly after anyway."""
+        for exchange in list(self.open):
+            exchange.finish()
+        end = asyncio.get_running_loop().time() + _LAST_ANSWERS
+        while self.open and asyncio.get_running_loop().time() < end:
+            await asyncio.sleep(0.005)
         for exchange in list(self.open):
             exchange.abort()
 
@@ -95,6 +101,13 @@ class _Exchange(asyncio.Protocol):
     def abort(self) -> None:
         self._transport.abort()
 
+    def finish(self) -> None:
+        self._closing = True
+        if self.busy:
+            self._waiting.clear()
+        else:
+            self._transport.close()
+
     def data_received(self, data: bytes) -> None:
         if self._closing:
             return
@@ -127,7 +140,7 @@ class _Exchange(asyncio.Protocol):
         elif name == b"expect" and value.lower() == b"100-continue":
             self._expects = True
         elif name == b"host":
-            self._host = True
+            self._hosts.append(value.decode("latin-1"))
 
     def on_headers_complete(self) -> None:
         if self._expects and not self._closing:
@@ -136,7 +149,7 @@ class _Exchange(asyncio.Protocol):
     def on_body(self, body: bytes) -> None:
         self._size += len(body)
         if self._size > _BODY_LIMIT:
-            self._refuse(413)
+            self._refuse(413, f"request body is too large: {_BODY_LIMIT} bytes is the limit")
         elif not self._closing:
             self._body.append(body)
 
@@ -144,15 +157,18 @@ class _Exchange(asyncio.Protocol):
         if self._closing:
             return
         keep = bool(self._parser.should_keep_alive())
-        if not self._host and self._parser.get_http_version() == "1.1":
-            self._refuse(400)
+        version = self._parser.get_http_version()
+        if len(self._hosts) != 1 and (self._hosts or version == "1.1"):
+            self._refuse(400, "exactly one Host header is wanted")
             return
         try:
             path = httptools.parse_url(bytes(self._url)).path.decode("latin-1")
         except httptools.HttpParserInvalidURLError:
             self._refuse(400)
             return
-        call = Call(self._parser.get_method().decode("latin-1"), path, b"".join(self._body), self._agent)
+        call = Call(
+            self._parser.get_method().decode("latin-1"), path, b"".join(self._body), self._agent, "".join(self._hosts)
+        )
         self._waiting.append((call, keep))
         self._closing = not keep  # what follows a last request is not read
         if len(self._waiting) > _PIPELINED:
@@ -165,14 +181,15 @@ class _Exchange(asyncio.Protocol):
     def _clear(self) -> None:
         self._url = bytearray()
         self._agent = ""
-        self._expects = self._host = self._started = False
+        self._hosts: list[str] = []
+        self._expects = self._started = False
         self._headers = self._size = 0
         self._body: list[bytes] = []
 
     def _count(self, size: int) -> None:
         self._headers += size + 4
         if self._headers > _HEADER_LIMIT:
-            self._refuse(431)
+            self._refuse(431, f"request headers are too large: {_HEADER_LIMIT} bytes is the limit")
 
     def _limit(self, seconds: float) -> None:
         if self._deadline is not None:
@@ -185,10 +202,10 @@ class _Exchange(asyncio.Protocol):
         else:
             self._limit(_IDLE_LIMIT)  # it waits for us, not we for it
 
-    def _refuse(self, status: int) -> None:
+    def _refuse(self, status: int, reason: str = "") -> None:
         if not self._closing:
             self._closing = True
-            text = f"{status} {HTTPStatus(status).phrase}"
+            text = f"{status} {HTTPStatus(status).phrase}" + (f": {reason}" if reason else "")
             self._waiting.clear()
             self._transport.write(_render(Answer(status, text.encode(), "text/plain; charset=utf-8"), keep=False))
             self._transport.close()

@@ -5,18 +5,23 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 import random
 import resource
 import signal
-import sys
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from chaoskit.errors import EnvironmentFault
 from chaoskit.toxiproxy.server import address
-from chaoskit.toxiproxy.server.api import Api
+from chaoskit.toxiproxy.server.api import VERSION, Api
+from chaoskit.toxiproxy.server.hosts import Hosts
 from chaoskit.toxiproxy.server.http import ControlPort
 from chaoskit.toxiproxy.server.lag import LagRecorder
+from chaoskit.toxiproxy.server.log import log, logging_as
+from chaoskit.toxiproxy.server.metrics import Metrics
+from chaoskit.toxiproxy.server.population import populate_from
 from chaoskit.toxiproxy.server.proxies import Proxies
 from chaoskit.toxiproxy.server.timers import LoopTimers
 
@@ -24,17 +29,28 @@ __all__ = ["Options", "run"]
 
 
 _ENOUGH = 200_000  # descriptors; an unlimited number is no number to plan with
-_OWN_DESCRIPTORS = 200  # kept for listeners, the control port and the lag file
+_OWN_DESCRIPTORS = 200  # kept for the control port, files and the loop
+_MOST_PROXIES = 10_000
 
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line says. `loop`: auto, uvloop or asyncio; `seed` None = different every time."""
+    """What the command line says.
+
+    Attributes:
+        port: a number, or a service's name. config: file of proxies to make first.
+        seed: None = different every time. loop: auto, uvloop or asyncio.
+        allow_hosts: names beside localhost and the address bound that requests may be sent to.
+    """
 
     host: str = "localhost"
-    port: int = 8474
-    lag_file: str | None = None
+    port: str = "8474"
+    config: str = ""
     seed: int | None = None
+    proxy_metrics: bool = False
+    runtime_metrics: bool = False
+    allow_hosts: tuple[str, ...] = ()
+    lag_file: str | None = None
     loop: str = "auto"
 
 
@@ -42,60 +58,83 @@ def run(options: Options) -> None:
     """Serve until SIGTERM or SIGINT.
 
     Raises:
-        EnvironmentFault: the control address or the lag file cannot be had.
+        EnvironmentFault: the control address, the lag file or the proxies of the configuration cannot be had.
     """
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
     descriptors = _raise_file_limit()
-    with asyncio.Runner(loop_factory=_loop_factory(options.loop)) as runner:
-        runner.run(_serve(options, room=max((descriptors - _OWN_DESCRIPTORS) // 2, 1)))
+    with logging_as(os.environ.get("LOG_LEVEL")) as lines:
+        with asyncio.Runner(loop_factory=_loop_factory(options.loop)) as runner:
+            runner.run(_serve(options, descriptors, announce=not lines))
 
 
-async def _serve(options: Options, room: int) -> None:
+async def _serve(options: Options, descriptors: int, *, announce: bool) -> None:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    log(logging.INFO, "Starting Toxiproxy", version=VERSION)
     timers = LoopTimers(loop)
     seed = options.seed if options.seed is not None else random.SystemRandom().getrandbits(63)
-    proxies = Proxies(timers, str(seed), room=room)
-    control = ControlPort(Api(proxies).answer)
-    server, bound = await _listen(options, control)
+    # Listeners, two sockets a connection, and the control port share what the system allows: none may starve another.
+    most = min(max(descriptors // 20, 50), _MOST_PROXIES)
+    proxies = Proxies(timers, str(seed), room=max((descriptors - _OWN_DESCRIPTORS - most) // 2, 1))
     recorder: LagRecorder | None = None
+    server: asyncio.Server | None = None
+    control: ControlPort | None = None
     try:
         if options.lag_file is not None:
+            recorder = _recorder(options.lag_file, timers)
+        sock, bound = await _listen(options)
+        metrics = Metrics(proxies, of_proxies=options.proxy_metrics, of_runtime=options.runtime_metrics)
+        hosts = Hosts(sock.getsockname()[0], options.host, options.allow_hosts)
+        control = ControlPort(Api(proxies, most=most, hosts=hosts, metrics=metrics).answer)
+        if options.config:
             try:
-                recorder = LagRecorder(options.lag_file, timers)
-            except OSError as error:
-                raise EnvironmentFault(
-                    f"the proxy cannot write its lag file {options.lag_file}: {error.strerror}",
-                    hint="check the folder's permissions and the free space",
-                ) from None
+                made = await populate_from(options.config, proxies, most)
+            except EnvironmentFault:
+                sock.close()
+                raise
+            log(logging.INFO, "Populated proxies from file", config=options.config, proxies=made)
+        server = await loop.create_server(control, sock=sock, backlog=128)
         # Everything made so far lives as long as the process: the collector need not look at it again.
         gc.collect()
         gc.freeze()
-        print(f"toxiproxy: listening on {bound}", flush=True)  # noqa: T201
+        log(logging.INFO, "Starting Toxiproxy HTTP server", address=bound)
+        if announce:
+            print(f"toxiproxy: listening on {bound}", flush=True)  # noqa: T201
         await stop.wait()
+        log(logging.INFO, "Shutdown started")
     finally:
-        server.close()
-        control.close()
+        if server is not None:
+            server.close()
+        if control is not None:
+            await control.close()
         await proxies.close()
         if recorder is not None:
             recorder.close()
         timers.close()
 
 
-async def _listen(options: Options, control: Callable[[], asyncio.Protocol]) -> tuple[asyncio.Server, str]:
-    asked = address.join(options.host, options.port)
+def _recorder(file: str, timers: LoopTimers) -> LagRecorder:
+    try:
+        return LagRecorder(file, timers)
+    except OSError as error:
+        raise EnvironmentFault(
+            f"the proxy cannot write its lag file {file}: {error.strerror}",
+            hint="check the folder's permissions and the free space",
+        ) from None
+
+
+async def _listen(options: Options) -> tuple[socket.socket, str]:
+    asked = f"[{options.host}]:{options.port}" if ":" in options.host else f"{options.host}:{options.port}"
     try:
         host, port = await address.resolve(asked)
         sock = address.listen(host, port)
     except address.AddressError as error:
         raise EnvironmentFault(
             f"the proxy cannot listen for control requests on {asked}: {error}",
-            hint="choose another --host or --port, or stop what uses this one",
+            hint="choose another -host or -port, or stop what uses this one",
         ) from None
-    bound = address.join(*sock.getsockname()[:2])
-    return await asyncio.get_running_loop().create_server(control, sock=sock, backlog=128), bound
+    return sock, address.join(*sock.getsockname()[:2])
 
 
 def _loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -105,9 +144,7 @@ def _loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop] | None:
         import uvloop
     except ImportError:
         if name == "uvloop":
-            raise EnvironmentFault(
-                "uvloop is not installed", hint="pip install uvloop, or use --loop asyncio"
-            ) from None
+            raise EnvironmentFault("uvloop is not installed", hint="pip install uvloop, or use -loop asyncio") from None
         return None
     factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
     return factory

@@ -9,6 +9,7 @@ from chaoskit.stack.effects import Toxic
 from chaoskit.stack.launch import ProxySpec
 from chaoskit.toxiproxy import flows
 from chaoskit.toxiproxy.flows import Reply, Request, ToxiproxyError
+from chaoskit.toxiproxy.model import Proxy
 
 PROXY = {"name": "p", "listen": "127.0.0.1:5", "upstream": "u:1", "enabled": True, "Logger": {}, "toxics": []}
 TOXIC = {
@@ -53,7 +54,6 @@ def test_updates_are_patches_and_are_read_back():
         (flows.create("p", listen="127.0.0.1:6", upstream="u:1"), PROXY, PROXY),
         (flows.create("p", listen="127.0.0.2:5", upstream="u:1"), PROXY, PROXY),
         (flows.delete("p"), None, {"p": PROXY}),
-        (flows.populate([ProxySpec(name="q", listen="x:1", upstream="u:1")]), {}, {"p": PROXY}),
         (flows.add_toxic("p", SLOW), TOXIC, {**TOXIC, "attributes": {"latency": 6, "jitter": 0}}),
         (flows.add_toxic("p", SLOW), TOXIC, {**TOXIC, "attributes": {"latency": 5, "jitter": 1}}),
         (flows.add_toxic("p", SLOW), TOXIC, {**TOXIC, "toxicity": 0.5}),
@@ -66,13 +66,33 @@ def test_updates_are_patches_and_are_read_back():
     ],
 )
 def test_what_reads_back_otherwise_is_an_error(flow, answer, read):
-    success = {"create": 201, "populate": 201, "delete": 204, "remove_toxic": 204, "reset": 204}
+    success = {"create": 201, "delete": 204, "remove_toxic": 204, "reset": 204}
     status = success.get(flow.__name__, 200)
     with pytest.raises(ToxiproxyError, match=r"read back|reads back|still") as caught:
         run(flow, Reply(status, answer), Reply(200, read))
     assert caught.value.status is None
     assert isinstance(caught.value, LinkError)
     assert caught.value.exit_code is ExitCode.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(
+    ("asked", "before", "after", "message"),
+    [
+        (ProxySpec(name="q", listen="127.0.0.1:5", upstream="u:1"), {}, {"p": PROXY}, "not there"),
+        (ProxySpec(name="p", listen="127.0.0.1:5", upstream="u:2"), {}, {"p": PROXY}, "reads back"),
+        (Proxy(name="p", listen="127.0.0.1:5", upstream="u:1", enabled=False), {}, {"p": PROXY}, "reads back"),
+        (Proxy(name="p", listen="127.0.0.1:5", upstream="u:1", enabled=False), {"p": PROXY}, {"p": PROXY}, None),
+    ],
+)
+def test_what_was_populated_is_read_back_but_what_was_there_may_stay(asked, before, after, message):
+    replies = [Reply(200, before), Reply(201, {}), Reply(200, after)]
+    if message is None:
+        requests, found = run(flows.populate([asked]), *replies)
+        assert requests[1].body == [{"name": "p", "listen": "127.0.0.1:5", "upstream": "u:1", "enabled": False}]
+        assert found["p"].enabled
+    else:
+        with pytest.raises(ToxiproxyError, match=message):
+            run(flows.populate([asked]), *replies)
 
 
 def test_a_difference_names_what_was_asked_and_what_was_read():
@@ -102,6 +122,20 @@ def test_every_other_status_is_an_error_with_its_message(status):
 @pytest.mark.parametrize(("body", "version"), [({"version": "2.12.0"}, "2.12.0"), ("2.5.0\n", "2.5.0")])
 def test_versions_of_all_ages(body, version):
     assert run(flows.version(), Reply(200, body))[1] == version
+
+
+def test_metrics_are_text_and_none_where_they_are_not_asked_for():
+    assert run(flows.metrics(), Reply(200, "a 1\n"))[1] == "a 1\n"
+    assert run(flows.metrics(), Reply(404, "404 page not found\n"))[1] == ""
+    with pytest.raises(ToxiproxyError, match="text was expected"):
+        run(flows.metrics(), Reply(200, {"a": 1}))
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b"])
+def test_names_that_a_path_cannot_carry_are_not_sent(name):
+    for flow in (flows.get(name), flows.delete(name), flows.toxics(name), flows.get_toxic("p", name)):
+        with pytest.raises(ToxiproxyError, match="cannot be addressed"):
+            next(flow)
 
 
 def test_a_server_that_does_not_count():
