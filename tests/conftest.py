@@ -60,11 +60,24 @@ def ordinary_python() -> tuple[str, ...] | None:
     return None
 
 
+@cache
+def _toxiproxy() -> str | None:
+    from chaoskit.errors import EnvironmentFault
+    from chaoskit.runtimes.real_toxiproxy import find_server
+
+    try:
+        find_server()
+    except EnvironmentFault as error:
+        return error.message
+    return None
+
+
 PROBES: dict[str, Callable[[], str | None]] = {
     "browser": lambda: None if shutil.which("chromium") or shutil.which("chromium-browser") else "no Chromium",
     "namespaces": _namespaces,
     "ordinary-user": _ordinary_user,
     "root": lambda: None if os.geteuid() == 0 else "not root",
+    "toxiproxy": _toxiproxy,
 }
 
 

@@ -80,4 +80,5 @@ def _about_faults(plan: Plan) -> list[str]:
         )
     if plan.toxiproxy != "embedded":
         found.append("Jitter and toxicity of this proxy are not seeded: another run draws others.")
+        found.append("How late the proxy itself ran was not measured: the original Toxiproxy does not say.")
     return found

@@ -6,12 +6,13 @@ import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from chaoskit.errors import TargetError
 from chaoskit.registry import load
 from chaoskit.runtimes.addresses import Addresses, Endpoint, is_client
 from chaoskit.runtimes.apps import build_once, interpreter
+from chaoskit.runtimes.real_toxiproxy import server_argv as real_argv
 from chaoskit.runtimes.rewriting import Rewriter, substitute
 from chaoskit.runtimes.servers import Place, Recipe
 from chaoskit.runtimes.surroundings import app_environment, base_environment, own_python_environment
@@ -33,6 +34,7 @@ class _Site(NamedTuple):
     addresses: Addresses
     folder: Path
     own_pids: bool
+    toxiproxy: Literal["embedded", "real"]
 
 
 class _Start(NamedTuple):
@@ -48,15 +50,21 @@ class _Start(NamedTuple):
 
 
 def assemble(
-    target: Target, env: Mapping[str, Mapping[str, str]], folder: Path, addresses: Addresses, *, own_pids: bool
+    target: Target,
+    env: Mapping[str, Mapping[str, str]],
+    folder: Path,
+    addresses: Addresses,
+    *,
+    own_pids: bool,
+    toxiproxy: Literal["embedded", "real"] = "embedded",
 ) -> StackSpec:
     """The whole stack. Environments of apps are made and builds are run here, before anything is started.
 
     Raises:
         TargetError: a service has nothing to start, or its build or requirements fail. EnvironmentFault: no embedded
-            server is installed, or an app's environment cannot be made.
+            server is installed, no real Toxiproxy is there, or an app's environment cannot be made.
     """
-    site = _Site(target, addresses, folder, own_pids)
+    site = _Site(target, addresses, folder, own_pids, toxiproxy)
     links = {link.id: link for link in target.topology.links}
     return StackSpec(
         interposition="rewrite" if addresses.hosts is None else "hosts",
@@ -82,6 +90,7 @@ def assemble(
             for name, link in links.items()
         },
         real={f"{node}:{port}": _joined(endpoint) for (node, port), endpoint in addresses.real.items()},
+        toxiproxy=toxiproxy,
         actions=target.actions,
         roles=target.roles,
         caller=_caller(site) if target.actions or target.roles else None,
@@ -262,7 +271,9 @@ def _proxy(site: _Site) -> LaunchSpec:
     host, port = site.addresses.control
     return LaunchSpec(
         name=PROXY,
-        argv=server_argv(host, port, str(site.folder / "lag.jsonl"), None),
+        argv=real_argv(host, port)
+        if site.toxiproxy == "real"
+        else server_argv(host, port, str(site.folder / "lag.jsonl"), None),
         env=own_python_environment(str(site.folder)),
         cwd=str(site.folder),
         log=_log(site, PROXY),

@@ -83,7 +83,7 @@ class ProcessRuntime:
             return self._by_hosts(target) if way == "hosts" else self._by_ports(target)
 
         addresses = _first(interposition, place)
-        return assemble(target, env, folder, addresses, own_pids=linux.probe().pids)
+        return assemble(target, env, folder, addresses, own_pids=linux.probe().pids, toxiproxy=toxiproxy)
 
     def release(self) -> None:
         """Give the leases back; idempotent. Not before the stack is down."""

@@ -1,13 +1,14 @@
 """A Toxiproxy as a process, a link through it, and both ends of it in the test's hands.
 
-The embedded server runs on both of its loops. TOXIPROXY_SERVER=/path/to/a/real/binary adds the original to the suite;
-tests of what only the embedded one does ask for the fixture `embedded`.
+One suite, two servers: the embedded one (on both of its loops) and the original, where there is one on this machine
+(`python3 tools/toxiproxy.py` makes it). Where the two differ on purpose, the test is marked `differs`, which is what
+docs/toxiproxy.md is written from, and asks `expected` for the answer of the server that it runs on. Tests of what only
+the embedded one does ask for the fixture `embedded`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
 import select
 import socket
 import subprocess
@@ -19,6 +20,7 @@ from pathlib import Path
 
 import pytest
 
+from chaoskit.runtimes.real_toxiproxy import server_argv
 from chaoskit.stack.effects import Toxic
 from chaoskit.toxiproxy.client import Client
 
@@ -36,6 +38,10 @@ class Server:
     lag_file: Path | None = None
 
     @property
+    def real(self) -> bool:
+        return self.kind == "real"
+
+    @property
     def url(self) -> str:
         return f"http://{self.host}:{self.port}"
 
@@ -46,7 +52,7 @@ def running(kind: str, folder: Path, *arguments: str) -> Iterator[Server]:
         with socket.socket() as sock:
             sock.bind(("127.0.0.1", 0))
             port = sock.getsockname()[1]
-        argv = [os.environ["TOXIPROXY_SERVER"], "-host", "127.0.0.1", "-port", str(port)]
+        argv = [*server_argv("127.0.0.1", port), *arguments]
         process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True)
         server = Server(kind, "127.0.0.1", port, process)
         until(lambda: _listens(port))
@@ -90,10 +96,19 @@ def _listens(port: int) -> bool:
         return sock.connect_ex(("127.0.0.1", port)) == 0
 
 
-KINDS = ["uvloop", "asyncio", *(["real"] if os.environ.get("TOXIPROXY_SERVER") else [])]
+REAL = pytest.param("real", marks=pytest.mark.needs("toxiproxy"))
 
 
-@pytest.fixture(scope="module", params=KINDS)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test on the servers that its module names in KINDS; on all of them if it names none."""
+    if "toxiproxy_server" in metafunc.fixturenames:
+        kinds = getattr(metafunc.module, "KINDS", ("uvloop", "asyncio", "real"))
+        metafunc.parametrize(
+            "toxiproxy_server", [REAL if kind == "real" else kind for kind in kinds], indirect=True, scope="session"
+        )
+
+
+@pytest.fixture(scope="session")
 def toxiproxy_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with running(request.param, tmp_path_factory.mktemp("toxiproxy")) as server:
         yield server
@@ -101,9 +116,36 @@ def toxiproxy_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.Te
 
 @pytest.fixture
 def embedded(toxiproxy_server: Server) -> Server:
-    if toxiproxy_server.kind == "real":
-        pytest.skip("the embedded server does this differently on purpose")
+    if toxiproxy_server.real:
+        pytest.skip("only the embedded server does this")
     return toxiproxy_server
+
+
+@pytest.fixture(params=["uvloop", REAL])
+def own_kind(request: pytest.FixtureRequest) -> str:
+    """For tests that start a server themselves."""
+    return str(request.param)
+
+
+@pytest.fixture
+def own_server(own_kind: str, tmp_path: Path) -> Iterator[Server]:
+    """A server of the test's own, for what a server may not survive."""
+    with running(own_kind, tmp_path) as server:
+        yield server
+
+
+@pytest.fixture
+def expected(request: pytest.FixtureRequest):
+    """`expected(original=…, embedded=…)`: what the server under test shall show, where the two differ on purpose."""
+    own = "own_kind" in request.fixturenames
+    kind = request.getfixturevalue("own_kind") if own else request.getfixturevalue("toxiproxy_server").kind
+    assert request.node.get_closest_marker("differs"), "say with the marker `differs` what differs, and why"
+
+    def expected(*, original, embedded):
+        assert original != embedded, "no difference"
+        return original if kind == "real" else embedded
+
+    return expected
 
 
 @pytest.fixture
@@ -188,6 +230,15 @@ class Wire:
     def silent(sock: socket.socket, seconds: float = 0.4) -> bool:
         """Neither data nor an end comes within that time."""
         return not select.select([sock], [], [], seconds)[0]
+
+    @classmethod
+    def round_trip(cls, near: socket.socket, far: socket.socket, stream: str = "downstream") -> float:
+        """Seconds that one byte takes through the link in that direction."""
+        source, target = (far, near) if stream == "downstream" else (near, far)
+        start = time.monotonic()
+        source.sendall(b"x")
+        assert cls.receive(target, 1) == b"x"
+        return time.monotonic() - start
 
     @staticmethod
     def ending(sock: socket.socket) -> str:

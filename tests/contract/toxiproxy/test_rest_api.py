@@ -9,6 +9,8 @@ import socket
 
 import pytest
 
+KINDS = ("uvloop", "real")
+
 
 class Api:
     def __init__(self, server) -> None:

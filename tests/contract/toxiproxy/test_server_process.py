@@ -144,7 +144,12 @@ def test_it_can_still_be_healed_when_clients_have_taken_all_descriptors():
         upstream = f"127.0.0.1:{listener.getsockname()[1]}"
         with Client(f"http://127.0.0.1:{port}", timeout=20) as client:
             host, _, listen = client.create("p", listen="127.0.0.1:0", upstream=upstream).listen.rpartition(":")
-        clients = [socket.create_connection((host, int(listen)), 20) for _ in range(200)]
+        clients = []
+        for _ in range(200):
+            try:
+                clients.append(socket.create_connection((host, int(listen)), 20))
+            except ConnectionResetError:  # turned away while it was still connecting
+                pass
         with Client(f"http://127.0.0.1:{port}", timeout=20) as client:
             client.add_toxic("p", Toxic(name="t", type="blackhole"))
             assert 1 <= client.counters()["p"].open <= 30
@@ -154,7 +159,8 @@ def test_it_can_still_be_healed_when_clients_have_taken_all_descriptors():
             sock.close()
     process.terminate()
     _, errors = process.communicate(timeout=20)
-    assert (process.returncode, errors) == (0, "")
+    assert process.returncode == 0
+    assert all(" WARNING " in line for line in errors.splitlines()), errors
 
 
 def test_the_seed_decides_which_connections_are_hit(tmp_path, wire):
