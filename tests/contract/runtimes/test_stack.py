@@ -95,10 +95,10 @@ def test_names_lead_to_the_link_and_only_inside(life: dict[str, Any]) -> None:
     assert served["seen"]["address"] == entry.split(":")[0]
     url = served["seen"]["/env"]["DATABASE_URL"]
     if life["interposition"] == "hosts":
-        assert life["stack"]["entry"] == "api:8000"
+        assert life["stack"]["entries"] == {"client": "api:8000"}
         assert url == "postgresql://app@db:5432/shop"
     else:
-        assert life["stack"]["entry"] == entry
+        assert life["stack"]["entries"] == {"client": entry}
         assert url == f"postgresql://app@{links['api->db:5432']}/shop"
 
 

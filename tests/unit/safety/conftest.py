@@ -87,7 +87,7 @@ class Acts:
         await self.held.wait()
         await asyncio.sleep(0)
         undone = action.removeprefix("un-")
-        self.done[undone] += 1 if undone == action else -self.done[undone]
+        self.done[undone] += 1 if undone == action else -1
         await asyncio.sleep(0)
         if self.fail(action):
             raise LinkError(f"{action}: told to fail")
