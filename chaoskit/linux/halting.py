@@ -1,9 +1,9 @@
 """Named points at which a process can be made to wait: for drills that kill it exactly there.
 
 A drill sets CHAOSKIT_HALT_AT to a folder before it starts anything. A point is armed by a file of its name in there;
-the first process that comes by renames it to `<point>.here` and waits until `<point>.go` appears, or for its death. It
-waits, and is not stopped: PID 1 of a namespace cannot send itself a SIGSTOP. Without the variable a point costs one
-look into the environment.
+the first process that comes by renames it to `<point>.here`, writes its pid (as it knows it) into it, and waits until
+`<point>.go` appears, or for its death. It waits, and is not stopped: PID 1 of a namespace cannot send itself a SIGSTOP.
+Without the variable a point costs one look into the environment.
 """
 
 # ruff: noqa: PTH104, PTH110
@@ -36,5 +36,7 @@ def halt(point: str) -> None:
         os.rename(place, f"{place}.here")
     except OSError:
         return  # not armed, or another process was first
+    with open(f"{place}.here", "w") as file:
+        file.write(str(os.getpid()))
     while not os.path.exists(f"{place}.go"):
         time.sleep(_PAUSE)
