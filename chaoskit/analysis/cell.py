@@ -78,7 +78,8 @@ def analyse_cell(plan: Plan, cell: CellPlan, material: Material) -> CellAnalysis
     judgements = _judgements(plan, history, known)
     accused = [found.accused for found in judgements.values() if isinstance(found, Judgement)]
     load = Load.of(history, np.unique(np.concatenate([nobody(), *accused])))
-    evidence = Evidence(history, load, spans, checked=bool(accused))
+    sides = {fault.id: fault.sides for fault in faults}
+    evidence = Evidence(history, load, spans, checked=bool(accused), sides=sides)
     findings = []
     for claim in plan.experiment.claims:
         found = _finding(claim, evidence, judgements)
@@ -167,14 +168,14 @@ def _doubts(claim: Claim, faults: tuple[FaultRecord, ...]) -> tuple[str, ...]:
         if fault.start is None:
             found.append(f"{fault.id} was not injected")
         elif not fault.seen:
-            found.append(f"{fault.id} was not seen to bite{_because(fault)}")
+            found.append(f"{fault.id} was not seen to bite{_because(fault.unseen)}")
         elif not fault.gone and (everything or kind == "after"):
-            found.append(f"{fault.id} was not seen to be gone{_because(fault)}")
+            found.append(f"{fault.id} was not seen to be gone{_because(fault.stayed)}")
     return tuple(found)
 
 
-def _because(fault: FaultRecord) -> str:
-    return f": {fault.evidence[-1]}" if fault.evidence else ""
+def _because(missing: str) -> str:
+    return f": {missing}" if missing else ""
 
 
 def _doubted(finding: Finding, claim: Claim, reasons: tuple[str, ...]) -> Finding:

@@ -100,8 +100,14 @@ def read_facts(events: Iterable[Mapping[str, Any]], nodes: frozenset[str]) -> Fa
 
 def chosen(injection: PlannedInjection, facts: Facts) -> Choice:
     """What the injection came to: of one that is relative to a role, the choice for the node that held it."""
+    holder = _holder(injection, facts)
+    return injection if holder is None else injection.choices.get(holder, injection)
+
+
+def _holder(injection: PlannedInjection, facts: Facts) -> str | None:
+    """The node that held the role when the injection was placed; None where none is asked for, or nobody did."""
     placed = facts.of("placed", injection.id)
-    return injection if placed is None else injection.choices.get(str(placed.get("holder")), injection)
+    return None if placed is None else str(placed.get("holder"))
 
 
 def fault_records(plan: Plan, facts: Facts, doubts: Mapping[str, tuple[str, ...]]) -> tuple[FaultRecord, ...]:
@@ -145,9 +151,7 @@ def _record(injection: PlannedInjection, facts: Facts, doubts: tuple[str, ...]) 
 
     evidence: list[str] = []
     for kind in ("seen", "unseen", "gone", "stayed"):
-        event = facts.of(kind, injection.id)
-        texts = event.get("evidence", ()) if event else ()
-        evidence += [str(text) for text in (texts if isinstance(texts, list | tuple) else (texts,))]
+        evidence += _texts(facts, kind, injection, "evidence")
     return FaultRecord(
         id=injection.id,
         fault=injection.fault,
@@ -161,8 +165,26 @@ def _record(injection: PlannedInjection, facts: Facts, doubts: tuple[str, ...]) 
         seen=word("seen", "unseen"),
         gone=word("gone", "stayed"),
         evidence=tuple(evidence),
+        holder=_holder(injection, facts),
+        matrix=choice.matrix,
+        sides=choice.sides,
+        notes=choice.notes,
+        unseen=_lacking(facts, "unseen", injection),
+        stayed=_lacking(facts, "stayed", injection),
         doubts=(*_astray(injection, facts), *doubts),
     )
+
+
+def _texts(facts: Facts, kind: str, injection: PlannedInjection, key: str) -> list[str]:
+    event = facts.of(kind, injection.id)
+    texts = event.get(key, ()) if event else ()
+    return [str(text) for text in (texts if isinstance(texts, list | tuple) else (texts,))]
+
+
+def _lacking(facts: Facts, kind: str, injection: PlannedInjection) -> str:
+    """The first sentence of what was missing, and how many more there are."""
+    texts = _texts(facts, kind, injection, "missing") or _texts(facts, kind, injection, "evidence")
+    return f"{texts[0]}{f' (and {len(texts) - 1} more)' if len(texts) > 1 else ''}" if texts else ""
 
 
 def _astray(injection: PlannedInjection, facts: Facts) -> tuple[str, ...]:

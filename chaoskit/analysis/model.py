@@ -5,6 +5,7 @@ from __future__ import annotations
 from chaoskit.checks.model import Finding, WindowSpan
 from chaoskit.data import SCHEMA_VERSION, Frozen
 from chaoskit.spec.model import Verdict
+from chaoskit.stack.effects import Passage
 
 __all__ = ["Analysis", "CellAnalysis", "ClaimSummary", "FaultRecord", "Quantiles", "Series", "WindowStats"]
 
@@ -58,9 +59,13 @@ class FaultRecord(Frozen):
     seen: bool  # a canary saw it bite
     gone: bool  # a canary saw it healed
     evidence: tuple[str, ...]  # "api->db:5432: asked 200 ms, saw 203 ± 4 ms"
-    doubts: tuple[
-        str, ...
-    ] = ()  # why nothing follows from it although it may have been seen: leaked, unused, misplaced
+    holder: str | None = None  # who held the role relative to which it was placed
+    matrix: tuple[Passage, ...] = ()  # of a partition: what passed over every link among its members
+    sides: dict[str, tuple[str, ...]] = {}  # of a partition: side -> nodes that stood there, clients included
+    notes: tuple[str, ...] = ()  # how it was done, as sentences without a full stop
+    unseen: str = ""  # the evidence that was missing, where it was not seen to bite
+    stayed: str = ""  # and where it was not seen to be gone
+    doubts: tuple[str, ...] = ()  # why nothing follows from it, seen or not: leaked, unused, misplaced
 
 
 class Series(Frozen):

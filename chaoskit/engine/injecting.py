@@ -247,9 +247,11 @@ class _Life:
         """Record what was seen: one word for the injection, one sentence per piece of evidence. Links that carried
         nothing can show nothing, and do not count as long as something was seen elsewhere."""
         told = [observation for observation in found if not observation.idle]
+        missing = [observation.text for observation in told or found if not observation.seen]
         self._event(
-            yes if told and all(observation.seen for observation in told) else no,
+            yes if told and not missing else no,
             evidence=[observation.text for observation in found],
+            missing=missing,
             samples=[observation.samples for observation in found],
         )
 
