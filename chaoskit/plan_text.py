@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from chaoskit.plan import Plan, PlannedInjection, cell_seconds
+from chaoskit.plan import Choice, Plan, PlannedInjection, cell_seconds
 from chaoskit.spec.model import Arrivals, Claim, Experiment
+from chaoskit.stack.passages import MARKS, named_sides, square
 from chaoskit.units import format_duration, format_rate
 
 __all__ = ["describe"]
 
 _WIDTH = 100
+_COLUMN = 22  # where the second column begins
 
 
 def describe(plan: Plan) -> str:
@@ -96,9 +98,67 @@ def _faults(plan: Plan) -> list[str]:
         return ["  none: nothing is hurt"]
     rows: list[str] = []
     for one in plan.injections:
-        rows += _row(one.id, f"{one.sentence}; {_when(one)}")
-        rows += _row("", f"hurts {', '.join([*one.links, *one.nodes])}")
+        if one.role is None:
+            rows += _row(one.id, f"{one.sentence}; {_when(one)}")
+            rows += _choice(one, one.nodes)
+            continue
+        rows += _row(one.id, f"relative to the {one.role}, who is asked for when it begins; {_when(one)}")
+        common = [note for note in one.notes if all(note in choice.notes for choice in one.choices.values())]
+        rows += [line for note in common for line in _row("", note)]
+        for holder, choice in one.choices.items():
+            rows += _row(f"  {one.role} {holder}", choice.sentence)
+            rows += _choice(choice, one.nodes, common)
     return rows
+
+
+def _choice(one: Choice, nodes: Sequence[str], said: Sequence[str] = ()) -> list[str]:
+    """What it hits, what still passes, and who stands where. Notes that were `said` are left out."""
+    hurt = [*one.links, *nodes]
+    rows = _row("", f"hurts {', '.join(hurt)}") if hurt else []
+    rows += [line for note in one.notes if note not in said for line in _row("", note)]
+    for side, members in named_sides(one.sides).items():
+        rows += _row("", f"side {side}: {', '.join(members)}")
+    return rows + _square(one)
+
+
+def _square(one: Choice) -> list[str]:
+    """A row per sender, a column per hearer; beyond the width of a page, columns are numbers."""
+    found = square(one.matrix)
+    count = len(found.nodes)
+    if not count:
+        return []
+    first = max(map(len, found.nodes)) + (4 if count > 9 else 3)
+    wide, gap = [len(name) for name in found.nodes], "  "
+    numbered = first + sum(wide) + len(gap) * count > _WIDTH - _COLUMN
+    if numbered:
+        wide, gap = [len(str(count))] * count, " "
+    if first + sum(wide) + len(gap) * count > _WIDTH - _COLUMN:
+        return _row("", f"{count} members are too many for a table: plan.json has it (matrix)")
+    rows = []
+    for number, (name, cells) in enumerate(zip(found.nodes, found.cells, strict=True), 1):
+        marks = [chr(92) if a == number else MARKS[cell] for a, cell in enumerate(cells, 1)]
+        head = f"{number:>{len(str(count))}} {name}" if numbered else name
+        rows.append(head.ljust(first) + gap.join(m.ljust(w) for m, w in zip(marks, wide, strict=True)))
+    heads = [str(n) for n in range(1, count + 1)] if numbered else list(found.nodes)
+    top = " " * first + gap.join(name.ljust(w) for name, w in zip(heads, wide, strict=True))
+    used = {cell for row in found.cells for cell in row}
+    legend = [
+        text
+        for cell, text in (
+            ("passes", "+ passes"),
+            ("lost", "x is lost"),
+            ("partly", "~ passes over some links only"),
+            ("", "blank: no link"),
+        )
+        if cell in used and (cell or _unjoined(found.cells))
+    ]
+    head = f"what a row sends to a column: {', '.join(legend)}"
+    return [*_row("", head), *(" " * _COLUMN + line.rstrip() for line in (top, *rows))]
+
+
+def _unjoined(cells: Sequence[Sequence[str]]) -> bool:
+    """Whether two different nodes are joined by no link."""
+    return any(not cell for i, row in enumerate(cells) for j, cell in enumerate(row) if i != j)
 
 
 def _when(one: PlannedInjection) -> str:
@@ -156,12 +216,11 @@ def _many(count: int, noun: str) -> str:
 
 def _row(head: str, text: str) -> list[str]:
     """A name and what belongs to it, in two columns."""
-    column = 22
-    lines = _wrapped(text, 0, _WIDTH - column) or [""]
-    first = f"  {head}".ljust(column - 1)
-    if len(first) >= column:
-        return [first, *(" " * column + line for line in lines)]
-    return [f"{first} {lines[0]}", *(" " * column + line for line in lines[1:])]
+    lines = _wrapped(text, 0, _WIDTH - _COLUMN) or [""]
+    first = f"  {head}".ljust(_COLUMN - 1)
+    if len(first) >= _COLUMN:
+        return [first, *(" " * _COLUMN + line for line in lines)]
+    return [f"{first} {lines[0]}", *(" " * _COLUMN + line for line in lines[1:])]
 
 
 def _wrapped(text: str, indent: int = 0, width: int = _WIDTH) -> list[str]:

@@ -125,7 +125,8 @@ def _subject(claim: Claim) -> str:
     condition = claim.condition
     if condition is None:
         return claim.invariant or claim.id
-    return f"{condition.quantity} of {condition.cls}" if condition.cls else condition.quantity
+    of = f" of {condition.cls}" if condition.cls else ""
+    return f"{condition.quantity}{of}" + (f" at {condition.side}" if condition.side else "")
 
 
 def _limit(claim: Claim) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -30,12 +30,19 @@ class Evidence:
         load: the whole load; accusations are marked in it.
         spans: windows by (kind, id), see `chaoskit.history.windows`.
         checked: whether any invariant was checked: without one nothing is known to be correct.
+        sides: injection -> side -> nodes that stood on it, clients included: where a partition was observed to be.
     """
 
     history: History
     load: Load
     spans: Mapping[tuple[str, str | None], Span]
     checked: bool = False
+    sides: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
+
+    def standing(self, side: str, window: Window) -> tuple[str, ...]:
+        """Sources of operations that stood on a side of the window's partition, or the client of that name."""
+        nodes = self.sides.get(window.of or "", {}).get(side, (side, f"client@{side}"))
+        return tuple(name for name in self.history.nodes if name in nodes)
 
     def span(self, window: Window) -> Span | None:
         """The observed window; None when what it belongs to was never observed."""
@@ -81,13 +88,13 @@ def judge(claim: Claim, evidence: Evidence) -> Finding:
         unit=unit,
         window=window,
     )
-    load, why = _chosen(condition, evidence)
+    load, why = _chosen(condition, claim.window, evidence)
     if why:
         return draft.model_copy(update={"reasons": (why,)})
     if condition.quantity in ("recovery", "detection"):
         return _timed(draft, condition, evidence, load, span)
     if condition.quantity == "loss":
-        return _loss(draft, condition, evidence, span)
+        return _loss(draft, condition, evidence, load, span)
     if condition.quantity == "correct" and not evidence.checked:
         why = "no invariant was checked, so nobody knows which answers were wrong"
         return draft.model_copy(update={"reasons": (why,)})
@@ -96,13 +103,14 @@ def judge(claim: Claim, evidence: Evidence) -> Finding:
     return _plain(draft, condition, evidence, load.within(span))
 
 
-def _chosen(condition: Condition, evidence: Evidence) -> tuple[Load, str]:
+def _chosen(condition: Condition, window: Window, evidence: Evidence) -> tuple[Load, str]:
     """The operations that the condition speaks of, and why there are none."""
     load, history = evidence.load, evidence.history
     if condition.side is not None:
-        if condition.side not in history.nodes:
-            return load, f"no client of the run is called “{condition.side}”"
-        load = load.where(load.source == history.nodes.index(condition.side))
+        sources = [history.nodes.index(name) for name in evidence.standing(condition.side, window)]
+        load = load.where(np.isin(load.source, sources))
+        if not len(load):
+            return load, f"no client of the run stood at “{condition.side}”"
     if condition.cls is not None:
         load = load.of_class(history.class_id(condition.cls))
     return load, ""
@@ -189,16 +197,16 @@ def _kind(op: WitnessOp) -> str:
     return "refused" if op.error else "slow"
 
 
-def _loss(draft: Finding, condition: Condition, evidence: Evidence, span: Span) -> Finding:
+def _loss(draft: Finding, condition: Condition, evidence: Evidence, load: Load, span: Span) -> Finding:
     """Share of acknowledged writes of the window that the final reads do not find, between what is known to be gone
-    and what may be.
+    and what may be. The writes are those of `load`; the final reads are everybody's.
     """
     history = evidence.history
     fate = acknowledged.fates(Register.of(history))
     end = fate.writes.end
     inside = (end >= span.start_ns) & (end <= span.end_ns)
-    if condition.cls is not None:
-        inside &= history.rows["cls"][fate.writes.position] == history.class_id(condition.cls)
+    if condition.cls is not None or condition.side is not None:
+        inside &= np.isin(fate.writes.position, load.position)
     total = int(np.count_nonzero(inside))
     gone, unknown = np.count_nonzero(fate.gone & inside), np.count_nonzero(fate.unknown & inside)
     if total < MINIMUM_OPERATIONS:

@@ -68,6 +68,8 @@ def _side(scene: Scene, side: str, window: Window | None, place: Place) -> None:
         return
     if side in clients or f"client@{side}" in clients:
         return
+    if any(one.id not in scene.found.expanded for one in scene.loaded.experiment.timeline):
+        return  # it may be one of theirs: what is wrong with them has been said
     of = {
         name: f"{window.kind if window is not None and window.kind != 'whole' else 'during'}: {name}"
         for name, one in scene.found.expanded.items()

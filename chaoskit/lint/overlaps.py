@@ -9,6 +9,7 @@ from itertools import combinations
 from chaoskit.faults.model import Compiled
 from chaoskit.lint.model import Expanded, Scene
 from chaoskit.spec.model import Injection
+from chaoskit.stack.passages import ends
 
 __all__ = ["check_overlaps"]
 
@@ -74,7 +75,7 @@ def _shared(a: Expanded, b: Expanded) -> str:
         return link
     for links, stopped in ((a.links, b.stopped), (b.links, a.stopped)):
         for link in links:
-            if _ends(link)[1] in stopped:
+            if ends(link)[1] in stopped:
                 return link
     return ""
 
@@ -82,12 +83,6 @@ def _shared(a: Expanded, b: Expanded) -> str:
 def _common(a: Iterable[str], b: Iterable[str]) -> Iterator[str]:
     known = set(b)
     return (one for one in a if one in known)
-
-
-def _ends(link: str) -> tuple[str, str]:
-    """Source and destination of a link, from its id."""
-    source, _, rest = link.partition("->")
-    return source, rest.rpartition(":")[0]
 
 
 def _left(one: Expanded, other: Expanded, given_up: Iterable[str]) -> Expanded:
@@ -103,7 +98,7 @@ def _left(one: Expanded, other: Expanded, given_up: Iterable[str]) -> Expanded:
             if item.link is None
             or not (
                 item.link in lost
-                or (item.kind == "open" and (item.link in bent or stopped.intersection(_ends(item.link))))
+                or (item.kind == "open" and (item.link in bent or stopped.intersection(ends(item.link))))
             )
         )
         return compiled.model_copy(update={"evidence": evidence})

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from chaoskit.analysis.model import Analysis, ClaimSummary
+from chaoskit.checks.conditions import expectation
 from chaoskit.checks.quantities import said
 from chaoskit.plan import Plan
 from chaoskit.report.model import Cell, ClaimRow, Sentence, Timeline, WitnessView
 from chaoskit.report.text import MISSING, RANK, number, plural, slug, typeset
-from chaoskit.report.timelines import comparison
 from chaoskit.spec.model import Claim
 
 __all__ = ["claim_rows", "sentences"]
@@ -52,8 +52,7 @@ def _claim_text(claim: Claim | None) -> str:
         return ""
     if claim.condition is None:
         return f"invariant {claim.invariant}"
-    of = f" of {claim.condition.cls}" if claim.condition.cls else ""
-    return comparison(claim.condition).replace(" ", f"{of} ", 1) if of else comparison(claim.condition)
+    return typeset(expectation(claim.condition))
 
 
 def _window_text(claim: Claim | None) -> str:

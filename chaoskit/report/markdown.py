@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from chaoskit.report.model import ClaimRow, Fact, RawTable, ReportModel, WitnessView
+from chaoskit.report.model import ClaimRow, Fact, PartitionView, RawTable, ReportModel, WitnessView
 from chaoskit.report.text import ICONS
 
 __all__ = ["render"]
@@ -127,12 +127,28 @@ def _tested(model: ReportModel) -> Iterator[str]:
         yield "| fault | variant | intended | observed | evidence |"
         yield "|---|---|--:|--:|---|"
     for fault in model.faults:
-        evidence = _text("; ".join((fault.seen_text, *fault.evidence)))
+        evidence = _text("; ".join((fault.seen_text, *fault.evidence, *fault.notes)))
         what = f"{fault.number}. {_text(fault.id)}: {_text(fault.what)}"
         yield f"| {what} | {_text(fault.variant)} | {fault.planned} | {fault.observed} | {evidence} |"
     yield ""
+    for one in model.partitions:
+        yield from _partition(one)
     yield from _facts(model.workload)
     yield from _facts(Fact(name=f"variant {fact.name}", value=fact.value) for fact in model.variant_env)
+    yield ""
+
+
+def _partition(one: PartitionView) -> Iterator[str]:
+    """Who was heard by whom: a row per sender, a column per hearer."""
+    variants = _text(", ".join(one.variants))
+    yield f"**{one.number}. {_text(one.id)} ({variants})**: {_text(one.what)}. What each row sent to each column:"
+    yield ""
+    yield "| | " + " | ".join(_text(name) for name in one.nodes) + " |"
+    yield "|---|" + ":-:|" * len(one.nodes)
+    for name, cells in zip(one.nodes, one.cells, strict=True):
+        yield f"| {_text(name)} | " + " | ".join(cell or "–" for cell in cells) + " |"
+    yield ""
+    yield from _facts(Fact(name=f"side {fact.name}", value=fact.value) for fact in one.sides)
     yield ""
 
 

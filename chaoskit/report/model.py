@@ -27,6 +27,7 @@ __all__ = [
     "Moment",
     "NodeView",
     "OpView",
+    "PartitionView",
     "PhaseValue",
     "QuantileLine",
     "RawTable",
@@ -267,6 +268,7 @@ class FaultRow(Frozen):
     gone: bool
     seen_text: Text
     evidence: tuple[Text, ...]
+    notes: tuple[Text, ...] = ()  # how it was done
 
 
 class Fact(Frozen):
@@ -274,6 +276,25 @@ class Fact(Frozen):
 
     name: Text
     value: Text
+
+
+class PartitionView(Frozen):
+    """Who was heard by whom while a partition lasted.
+
+    Attributes:
+        number, id: of the fault. variants: in which it stood like this. what: the fault as a sentence.
+        nodes: its members. cells: a row per sender, a column per hearer: "passes", "lost", "partly" (over some links
+            only), or "" where no link joins them.
+        sides: name of a side, and who stood there.
+    """
+
+    number: int
+    id: Text
+    variants: tuple[Text, ...]
+    what: Text
+    nodes: tuple[Text, ...]
+    cells: tuple[tuple[Literal["passes", "lost", "partly", ""], ...], ...]
+    sides: tuple[Fact, ...]
 
 
 class QuantileLine(Frozen):
@@ -344,6 +365,7 @@ class ReportModel(Frozen):
     faults: tuple[FaultRow, ...]
     workload: tuple[Fact, ...]
     variant_env: tuple[Fact, ...]
+    partitions: tuple[PartitionView, ...] = ()
     # 7 limits of this run
     limits: tuple[Text, ...]
     harness_problems: tuple[Text, ...]

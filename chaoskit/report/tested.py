@@ -8,32 +8,34 @@ from typing import Any
 
 from chaoskit.analysis.model import Analysis, FaultRecord
 from chaoskit.plan import Plan, PlannedInjection
-from chaoskit.report.model import Fact, FaultRow, LinkView, NodeView, TopologyView
+from chaoskit.report.model import Fact, FaultRow, LinkView, NodeView, PartitionView, TopologyView
 from chaoskit.report.text import duration, joined, plural, times_between, typeset
 from chaoskit.report.timelines import shown_cell
 from chaoskit.spec.model import Arrivals
+from chaoskit.stack.passages import named_sides, square
 from chaoskit.stack.topology import CLIENT, Target, Topology
 from chaoskit.store import redact
 from chaoskit.units import format_rate
 
-__all__ = ["fault_rows", "topology", "variant_env", "workload"]
+__all__ = ["fault_rows", "partitions", "topology", "variant_env", "workload"]
 
 
-def topology(plan: Plan) -> TopologyView:
-    """Nodes in layers by their distance from the clients, links, and which fault touches what."""
+def topology(plan: Plan, analysis: Analysis) -> TopologyView:
+    """Nodes in layers by their distance from the clients, links, and which fault touched what."""
     shape = plan.target.topology
     layers = _layers(shape)
-    links = {link: _touching(plan, link, nodes=False) for link in (link.id for link in shape.links)}
+    bent = [_bent(one, analysis) for one in plan.injections]
+    links = {link.id: tuple(i for i, own in enumerate(bent, 1) if link.id in own) for link in shape.links}
     ranks: dict[int, int] = {}
     nodes = []
     for node in shape.nodes:
         layer = layers[node.name]
         rank = ranks[layer] = ranks.get(layer, -1) + 1
-        touched = _touching(plan, node.name, nodes=True)
+        touched = tuple(i for i, one in enumerate(plan.injections, 1) if node.name in one.nodes)
         nodes.append(
             NodeView(name=node.name, kind=_kind(plan.target, node.service), layer=layer, rank=rank, faults=touched)
         )
-    bent = [f"{link} (fault {joined(map(str, touched))})" for link, touched in links.items() if touched]
+    marked = [f"{link} (fault {joined(map(str, touched))})" for link, touched in links.items() if touched]
     hurt = [f"{node.name} (fault {joined(map(str, node.faults))})" for node in nodes if node.faults]
     return TopologyView(
         nodes=tuple(nodes),
@@ -45,12 +47,14 @@ def topology(plan: Plan) -> TopologyView:
         ),
         description=f"{plural(len(nodes), 'node')}: {joined(node.name for node in nodes)}. "
         f"Links: {joined(links) or 'none'}. "
-        f"Bent links: {joined(bent) or 'none'}." + (f" Nodes hit: {joined(hurt)}." if hurt else ""),
+        f"Bent links: {joined(marked) or 'none'}." + (f" Nodes hit: {joined(hurt)}." if hurt else ""),
     )
 
 
-def _touching(plan: Plan, name: str, *, nodes: bool) -> tuple[int, ...]:
-    return tuple(i for i, one in enumerate(plan.injections, 1) if name in (one.nodes if nodes else one.links))
+def _bent(injection: PlannedInjection, analysis: Analysis) -> set[str]:
+    """Links that an injection bent in any cell; those planned where it never began."""
+    records = [fault for cell in analysis.cells for fault in cell.faults if fault.id == injection.id]
+    return {link for fault in records if fault.start is not None for link in fault.links} or set(injection.links)
 
 
 def _kind(target: Target, service: str) -> str:
@@ -97,7 +101,7 @@ def _fault_row(index: int, injection: PlannedInjection, variant: str, record: Fa
         number=index,
         id=injection.id,
         what=record.sentence if record else injection.sentence,
-        targets=joined((*injection.links, *injection.nodes)),
+        targets=joined((*(record.links if record else injection.links), *injection.nodes)),
         variant=variant,
         planned=f"{injection.at:.2f} s" if injection.until is None else times_between(injection.at, injection.until),
         observed=observed,
@@ -105,7 +109,34 @@ def _fault_row(index: int, injection: PlannedInjection, variant: str, record: Fa
         gone=record.gone if record else False,
         seen_text=_seen(record),
         evidence=evidence,
+        notes=record.notes if record else injection.notes,
     )
+
+
+def partitions(analysis: Analysis, plan: Plan) -> tuple[PartitionView, ...]:
+    """What every partition separated: once, or once for each way in which it came to stand in the variants."""
+    found: dict[tuple[object, ...], PartitionView] = {}
+    for index, injection in enumerate(plan.injections, 1):
+        for variant in plan.experiment.variants:
+            cell = shown_cell(analysis, variant.name)
+            record = next((f for f in cell.faults if f.id == injection.id), None) if cell else None
+            if record is None or record.start is None or not record.matrix:
+                continue
+            key = (injection.id, record.sentence, record.matrix)
+            before = found[key].variants if key in found else ()
+            passes = square(record.matrix)
+            found[key] = PartitionView(
+                number=index,
+                id=injection.id,
+                variants=(*before, variant.name),
+                what=record.sentence,
+                nodes=passes.nodes,
+                cells=passes.cells,
+                sides=tuple(
+                    Fact(name=name, value=joined(members)) for name, members in named_sides(record.sides).items()
+                ),
+            )
+    return tuple(found.values())
 
 
 def _seen(record: FaultRecord | None) -> str:

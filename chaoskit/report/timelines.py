@@ -18,9 +18,10 @@ _SIGNS = {">=": "≥", "<=": "≤", "==": "=", ">": ">", "<": "<"}
 
 
 def comparison(condition: Condition) -> str:
-    """`p99 ≤ 100 ms`, without the class."""
+    """`p99 ≤ 100 ms`, or `p99 at majority ≤ 100 ms`, without the class."""
     texts = {"share": _percent, "seconds": duration, "per-second": format_rate, "count": _count}
-    return f"{condition.quantity} {_SIGNS[condition.comparison]} {texts[condition.unit](condition.value)}"
+    side = f" at {condition.side}" if condition.side else ""
+    return f"{condition.quantity}{side} {_SIGNS[condition.comparison]} {texts[condition.unit](condition.value)}"
 
 
 def _percent(value: float) -> str:

@@ -55,7 +55,9 @@ def read_parameters(
     except ValidationError as error:
         for found in error.errors():
             problem = _problem(found, fault, entry, rest, label)
-            if problem is not None and not (found["type"] == "missing" and len(problems) > known):
+            # What is wrong with one parameter may be why another, or a rule over all, is not satisfied.
+            follows = found["type"] == "missing" or not found["loc"]
+            if problem is not None and not (follows and len(problems) > known):
                 problems.append(problem)
         return {}
     dumped: dict[str, JsonValue] = model.model_dump(mode="json", by_alias=True, exclude_none=True)

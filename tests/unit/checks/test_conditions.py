@@ -36,6 +36,7 @@ def verdict(
     timeout: float = 2.0,
     failover: float = 0.0,
     accused: list[int] | None = None,
+    sides: Any = None,
     **more: Any,
 ) -> Finding:
     history = book.history()
@@ -49,7 +50,7 @@ def verdict(
         faults = [Disturbance("x", at(fault[0]) or 0, length, at(fault[0]), at(fault[1]))]
     found = windows(at(0.0) or 0, at(end) or 0, round(timeout * 1e9), round(failover * 1e9), faults)
     marks = None if accused is None else np.array(accused, dtype=np.int64)
-    evidence = Evidence(history, Load.of(history, marks), found, checked=accused is not None)
+    evidence = Evidence(history, Load.of(history, marks), found, checked=accused is not None, sides=sides or {})
     of = "x" if window in ("during", "steady", "after") else None
     claim = Claim(id="c", condition=condition(quantity, comparison, value, **more), window=Window(kind=window, of=of))
     return judge(claim, evidence)
@@ -325,3 +326,47 @@ def test_operations_that_were_never_closed_count_for_nothing(book: Any) -> None:
         book.add(n / 50, None, answer=Answer.NONE, outcome=0)
     found = verdict(book, "yield", ">=", 0.99)
     assert (found.verdict, found.operations) == ("held", 200)
+
+
+SIDES = {"x": {"minority": ("api-1", "client@api-1"), "majority": ("api-2", "client@api-2", "client@api-3")}}
+
+
+def on_sides(new_book: Any) -> Any:
+    """In the fault the client in the minority gets nothing, the others everything."""
+    book = new_book()
+    book.nodes += [f"client@api-{n}" for n in (1, 2, 3)]
+    for n in range(900):
+        due, source = n / 60, f"client@api-{n % 3 + 1}"
+        cut = 5.0 <= due < 13.0 and source == "client@api-1"
+        (book.silent if cut else book.write)(due, **({} if cut else {"key": f"k{n}", "value": f"v{n}"}), source=source)
+    return book
+
+
+@pytest.mark.parametrize(
+    ("side", "value"),
+    [("minority", 0.0), ("majority", 1.0), ("client@api-1", 0.0), ("api-2", 1.0), (None, 2 / 3)],
+)
+def test_operations_count_for_the_side_on_which_their_client_stood(new_book: Any, side: str, value: float) -> None:
+    found = verdict(
+        on_sides(new_book), "yield", ">=", 0.99, window="during", fault=(5.0, 13.0), end=15.0, timeout=0.1, side=side,
+        sides=SIDES,
+    )  # fmt: skip
+    assert found.value == pytest.approx(value, abs=0.01)
+    assert found.expected == f"yield{f' at {side}' if side else ''} >= 99 %"
+
+
+def test_nobody_on_a_side_is_no_verdict(new_book: Any) -> None:
+    for side, of in (("minority", {"x": {"minority": ("api-9",)}}), ("nobody", SIDES), ("minority", {"y": SIDES["x"]})):
+        found = verdict(on_sides(new_book), "yield", ">=", 0.5, window="during", fault=(5.0, 13.0), side=side, sides=of)
+        assert found.verdict == "inconclusive" and f"no client of the run stood at “{side}”" in found.reasons[0]
+
+
+def test_loss_is_of_the_writes_of_the_side(new_book: Any) -> None:
+    book = new_book()
+    book.nodes += ["client@api-1", "client@api-2"]
+    for n in range(400):
+        book.write(n / 40, f"k{n}", f"v{n}", source=f"client@api-{n % 2 + 1}")
+    for n in range(400):  # what was written at api-1 is gone
+        book.read(20 + n / 40, f"k{n}", None if n % 2 == 0 else f"v{n}", phase=2)
+    for side, share in (("api-1", 1.0), ("api-2", 0.0)):
+        assert verdict(book, "loss", "<=", 0.0, side=side).value == share
