@@ -115,7 +115,7 @@ class Bandwidth(Carrying):
         sent = rates(now, way)
         mean, half, _ = interval(sent)
         there = connections(now)
-        text = f"{asked}, saw {format_size(mean)} ± {format_size(half)}/s over {count(there, 'connection')}"
+        text = f"{asked}, saw {format_size(mean)}/s ± {format_size(half)}/s over {count(there, 'connection')}"
         text += f" ({format_size(fmean(was))}/s before)" if was else ""
         # Bytes leave ten times a second.
         if moved(now, way) > there * rate * (lasted(now) + 0.1) * _LOOSE:
@@ -234,14 +234,26 @@ class Cut(Carrying):
 class Open(Carrying):
     """Bytes go on passing in these directions."""
 
+    async def look(self) -> Observation:
+        """By what is counted; where a cut elsewhere has silenced the system behind this link, by a canary."""
+        found = await super().look()
+        if found.seen or self.item.stream != "both" or self.protocol == "tcp" or not self.scene.counts(self.link):
+            return found
+        asked = await self.ask()
+        return asked if asked.seen else found
+
     def judge(self, before: Sequence[Reading], now: Sequence[Reading]) -> Observation:
-        """Some pass in each."""
+        """Some pass in each. Where nobody sends any nothing is blocked either."""
         passed = {way: moved(now, way) for way in self.ways}
         text = (
             ", ".join(f"{format_size(size)} passed {way}" for way, size in passed.items()) + f" in {lasted(now):.1f} s"
         )
-        nothing = not any(passed.values()) and not any(moved(before, way) for way in self.ways)
-        return self.said(all(passed.values()), f"{text}, none before" if nothing else text, idle=nothing)
+        blocked = [way for way in self.ways if not passed[way] and moved(now, way, "received")]
+        if blocked:
+            return self.said(False, f"{text}, although more was sent {' and '.join(blocked)}")
+        if not all(passed.values()):
+            return self.said(False, f"{text}: nothing was sent that could have passed", idle=True)
+        return self.said(True, text)
 
     async def ask(self) -> Observation:
         """An answer needs both directions: one that comes shows that each is open."""

@@ -23,8 +23,8 @@ class Observation(Frozen):
     """What became of one piece of evidence.
 
     Attributes:
-        idle: the link carried nothing, neither before nor while the fault lasted: nothing was there to be seen, which
-            proves nothing and accuses nobody. `seen` is then False.
+        idle: nobody sent anything that could have shown it: nothing was there to be seen, which proves nothing and
+            accuses nobody. `seen` is then False.
         samples: round trips, or what else was measured, in seconds; where there are any.
     """
 
