@@ -103,6 +103,7 @@ def begin(folder: RunDir, config: str, told: Told) -> dict[str, Any]:
                     process.wait(_FAREWELL)
                     raise unpack_error(message["error"])
                 if "up" in message:
+                    process.returncode = 0  # it is to outlive us: nobody shall warn of that
                     return dict(message["up"])
                 told(message)
         raise EnvironmentFault(

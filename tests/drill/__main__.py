@@ -23,7 +23,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parents[1])]
 
 from choices import draw  # noqa: E402
-from trial import STARVED_S, Driver, Result  # noqa: E402
+from trial import STARVED, Driver, Result  # noqa: E402
 
 from chaoskit import linux  # noqa: E402
 from chaoskit.stack.compose import load_target  # noqa: E402
@@ -108,7 +108,8 @@ def main() -> int:
             continue
         found.append(result)
         if result.left or result.late:
-            late = f"gone {result.late:.1f} s late (starved for {result.starved:.1f} s): {'; '.join(result.lingered)}"
+            slow = f"work takes {result.starved:.1f} times as long as it should"
+            late = f"gone {result.late:.1f} s late ({slow}): {'; '.join(result.lingered)}"
             what = "; ".join(result.left) or late
             again = f"--seed {options.seed} --only {result.number} --server {options.server}"
             print(f"{result.text}: {what}\n  repeat: python tests/drill {again}", flush=True)
@@ -118,7 +119,7 @@ def main() -> int:
 
 
 def summed_up(found: list[Result], numbers: list[int], work: Path, took: float, options: argparse.Namespace) -> int:
-    left = [result for result in found if result.left or (result.late and result.starved < STARVED_S)]
+    left = [result for result in found if result.left or (result.late and result.starved < STARVED)]
     late = [result for result in found if result.late and result not in left]
     points = Counter(
         draw(options.seed, result.number, namespaces=options.namespaces == "on").point

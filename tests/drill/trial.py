@@ -24,12 +24,12 @@ SPARE_S = 2.0  # after the deadline nothing may be left
 UNBENT_S = 1.5  # the deadline, where nothing was bent when somebody died
 PATIENCE_S = 30.0  # for what must come before a kill, and for what comes too late
 PAUSE_S = 0.05
-STARVED_S = 0.7  # a nap of 20 ms that takes longer: this machine is busy with something else
+STARVED = 1.6  # wall time by CPU time of plain work beyond which this machine is busy with something else
 
 
 class Result(NamedTuple):
     """Of one trial. `left`: what was left for good. `late`: seconds beyond the limit until the last of `lingered` was
-    gone. `starved`: the longest time by which a nap of this process was too long."""
+    gone. `starved`: how much longer than on an idle machine plain work took at the limit, where something was left."""
 
     number: int
     text: str
@@ -54,12 +54,12 @@ class Driver:
         self._mounts = census.mounts(work)
         self._count = 0
         self._engine: _EngineProcess | None = None
-        self._starved = 0.0
+        self._starved = 1.0
         self._lingered: list[str] = []
 
     def run(self, trial: Trial) -> Result:
         """Do one trial, on the stack that is up or on a new one."""
-        began, self._starved, self._lingered = time.monotonic(), 0.0, []
+        began, self._starved, self._lingered = time.monotonic(), 1.0, []
         for path in self._points.iterdir():
             path.unlink()
         if trial.point in IN_NAMESPACES:
@@ -141,21 +141,22 @@ class Driver:
             left = self._left(engine)
             if not left or time.monotonic() > limit:
                 break
-            self._nap(engine)
+            engine.listen(PAUSE_S)
+        if left:
+            self._starved = starved()
         if left and engine.supervised and not private:
             recover(engine.run)  # without a namespace nothing ends what a dead supervisor ran
             left = self._left(engine)
         self._lingered = left
         end = time.monotonic() + PATIENCE_S
         while (again := self._left(engine)) and time.monotonic() < end:
-            self._nap(engine)
+            engine.listen(PAUSE_S)
         late = max(time.monotonic() - limit, 0.0) if left and not again else 0.0
         left = again or ([] if late else left)
         report = recover()
         engine.wait(PATIENCE_S)
         engine.close()
         left += [f"recover: {text}" for text in report.left]
-        time.sleep(0.0)
         left += [f"state file {name}" for name in self._settled(census.state_files)]
         left += [f"file {name}" for name in census.run_files(engine.folder)]
         left += [f"mount {line}" for line in census.mounts(self._work) - self._mounts]
@@ -188,10 +189,13 @@ class Driver:
             found += [f"listener {text}" for text in census.listening("127.0.0.1:") if text in mine]
         return found
 
-    def _nap(self, engine: _EngineProcess) -> None:
-        before = time.monotonic()
-        engine.listen(PAUSE_S)
-        self._starved = max(self._starved, time.monotonic() - before - PAUSE_S)
+
+def starved() -> float:
+    """How much longer than on an idle machine plain work takes now."""
+    wall, cpu = time.monotonic(), time.process_time()
+    while time.process_time() - cpu < 0.05:
+        pass
+    return (time.monotonic() - wall) / 0.05
 
 
 class _EngineProcess:
