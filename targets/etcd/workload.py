@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from chaoskit.contracts import HttpClient, Intent, Reply
 
-RECENT = 40  # reads look for the last so many keys of a worker: most of them are younger than the cut soon after it
+RECENT = 100  # reads look for one of the last so many keys of a worker; workers draw apart by some tens
 EXHAUSTED = 8  # gRPC's code for what etcd turns away before it does anything: too many requests, no space
 
 
@@ -41,7 +41,7 @@ class Keys:
         if reply.status == 200:
             self.acknowledged.append(key)
             intent.ok()
-        elif turned_away(reply):
+        elif said(reply).get("code") == EXHAUSTED:
             intent.failed()
 
     async def read(self, intent: Intent, http: HttpClient, *, local: bool) -> None:
@@ -53,7 +53,7 @@ class Keys:
         intent.asks(f="read", key=key)
         reply = await http.request("POST", "/v3/kv/range", json={"key": encoded(key), "serializable": local})
         if reply.status == 200:
-            found = reply.json().get("kvs", [])
+            found = said(reply).get("kvs", [])
             if found:
                 intent.ok(result=b64decode(found[0]["value"]).decode())
             else:
@@ -69,9 +69,12 @@ def encoded(text: str) -> str:
     return b64encode(text.encode()).decode()
 
 
-def turned_away(reply: Reply) -> bool:
-    """Whether the server says that it has done nothing."""
-    return reply.json().get("code") == EXHAUSTED
+def said(reply: Reply) -> dict[str, Any]:
+    """What the gateway says. Raises ValueError for what no gateway says: the worker takes that as a wrong answer."""
+    found = reply.json()
+    if not isinstance(found, dict):
+        raise ValueError(f"not an answer of etcd: {found!r}")
+    return found
 
 
 def workload() -> Keys:
