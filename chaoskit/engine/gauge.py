@@ -47,8 +47,8 @@ class Gauge:
 
     def __init__(self, experiment: Experiment, load: Load) -> None:
         self._experiment, self._load = experiment, load
-        self._origin: Snapshot | None = None
-        self._recent: deque[Snapshot] = deque()
+        self._origins: dict[str | None, Snapshot] = {}  # by side; None = all clients
+        self._recent: dict[str | None, deque[Snapshot]] = {}
         self._since: dict[str, int] = {}  # abort condition -> since when it is true
         self._windows: dict[str, Snapshot] = {}  # claim -> snapshot at its window's beginning
         self._claims: dict[str, dict[str, Any]] = {}
@@ -60,15 +60,14 @@ class Gauge:
 
     def origin(self) -> None:
         """It is t=0: what ended before was warm-up."""
-        self._origin = self._load.snapshot()
+        sides = {condition.side for condition in self._experiment.steady_state}
+        self._origins = {side: self._snapshot(side) for side in (None, *sides)}
 
     def steady(self) -> tuple[bool, str]:
         """Whether a steady-state condition is broken since t=0, and all of them with their values as a sentence."""
-        assert self._origin is not None
-        span = between(self._origin, self._load.snapshot())
         broken, texts = False, []
         for condition in self._experiment.steady_state:
-            value = measure(condition, span)
+            value = measure(condition, between(self._origins[condition.side], self._snapshot(condition.side)))
             met = value is not None and compare(value, condition.comparison, condition.value)
             broken |= not met
             texts.append(f"{condition.text}: {_text(condition, value)}{'' if met else ' (not met)'}")
@@ -76,12 +75,10 @@ class Gauge:
 
     def abort(self) -> str | None:
         """The abort condition that has been true for as long as it says, with its value; None while there is none."""
-        span = self._last()
-        if span is None:
-            return None
         for condition in self._experiment.abort:
-            value = measure(condition, span)
-            if value is None:  # nothing ended: no news
+            span = self._last(condition.side)
+            value = None if span is None else measure(condition, span)
+            if span is None or value is None:  # nothing ended: no news
                 continue
             if not compare(value, condition.comparison, condition.value):
                 self._since.pop(condition.text, None)
@@ -114,21 +111,27 @@ class Gauge:
         }
         return found
 
-    def _last(self) -> Span | None:
+    def _snapshot(self, side: str | None) -> Snapshot:
+        """What was counted so far, by all clients or by those of a side."""
+        return self._load.snapshot() if side is None else self._load.snapshot(self._load.clients(side))
+
+    def _last(self, side: str | None = None) -> Span | None:
         """The last second or so; None while there is none."""
         if self._phase[0] == "starting":
             return None
-        now = self._load.snapshot()
-        if not self._recent or now.at_ns > self._recent[-1].at_ns:
-            self._recent.append(now)
-        while len(self._recent) > 2 and now.at_ns - self._recent[1].at_ns >= _WINDOW_S * NS:
-            self._recent.popleft()
-        return between(self._recent[0], now) if now.at_ns > self._recent[0].at_ns else None
+        now = self._snapshot(side)
+        recent = self._recent.setdefault(side, deque())
+        if not recent or now.at_ns > recent[-1].at_ns:
+            recent.append(now)
+        while len(recent) > 2 and now.at_ns - recent[1].at_ns >= _WINDOW_S * NS:
+            recent.popleft()
+        return between(recent[0], now) if now.at_ns > recent[0].at_ns else None
 
     def _standing(self, now: Snapshot, active: Sequence[str]) -> list[dict[str, Any]]:
         """How each claim stands that counters can tell about and whose window has begun."""
         for claim in self._experiment.claims:
-            if claim.condition is None or not self._open(claim, active):
+            # Who stands on the sides of a partition is known for certain when the run is over.
+            if claim.condition is None or claim.condition.side is not None or not self._open(claim, active):
                 continue
             begin = self._windows.setdefault(claim.id, now)
             value = measure(claim.condition, between(begin, now))
@@ -143,7 +146,7 @@ class Gauge:
 
     def _open(self, claim: Claim, active: Sequence[str]) -> bool:
         kind, of = claim.window.kind, claim.window.of
-        if self._origin is None:
+        if not self._origins:
             return False
         if kind in ("during", "steady"):
             return of in active

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
@@ -72,9 +73,14 @@ class Load:
         for counters in self._counters:
             counters.start_at(start_ns)
 
-    def snapshot(self) -> Snapshot:
-        """What the workers have counted so far."""
-        return merged([counters.read() for counters in self._counters])
+    def snapshot(self, clients: Collection[str] | None = None) -> Snapshot:
+        """What the workers have counted so far: all of them, or those of some client nodes."""
+        workers = zip(self.names, self._counters, strict=False)
+        return merged([own.read() for name, own in workers if clients is None or self._client[name] in clients])
+
+    def clients(self, side: str) -> frozenset[str]:
+        """The client nodes that a word means: `client@n1`, or `n1`."""
+        return frozenset(self._client.values()) & {side, f"{CLIENT}@{side}"}
 
     def check(self) -> None:
         """Look whether the workers are well.

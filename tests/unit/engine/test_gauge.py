@@ -26,8 +26,13 @@ class Script:
     def __init__(self) -> None:
         self.now = snapshot(0)
 
-    def snapshot(self) -> Snapshot:
-        return self.now
+        self.beside: dict[str, Snapshot] = {}
+
+    def snapshot(self, clients: frozenset[str] | None = None) -> Snapshot:
+        return self.now if clients is None else self.beside[min(clients)]
+
+    def clients(self, side: str) -> frozenset[str]:
+        return frozenset({f"client@{side}"})
 
 
 def experiment(**given: Any) -> Experiment:
@@ -82,6 +87,20 @@ def test_the_steady_state_counts_from_the_origin_only() -> None:
 def test_nothing_ended_is_not_steady() -> None:
     made, _ = gauge()
     made.origin()
+    assert made.steady()[0]
+
+
+def test_a_condition_at_a_side_counts_the_clients_that_stand_there() -> None:
+    made, script = gauge(steady_state=(parse("yield at n1 >= 99%"),), abort=(parse("yield at n2 < 50%"),))
+    script.beside = {"client@n1": snapshot(1, yes=10), "client@n2": snapshot(1, yes=10)}
+    made.origin()
+    assert made.abort() is None
+    script.now = snapshot(3, yes=100, silent=100)
+    script.beside = {"client@n1": snapshot(3, yes=90), "client@n2": snapshot(3, yes=11, silent=20)}
+    broken, text = made.steady()
+    assert not broken and "yield at n1 >= 99%: 100" in text
+    assert "yield at n2 < 50%" in (made.abort() or "")
+    script.beside["client@n1"] = snapshot(3, yes=90, silent=9)
     assert made.steady()[0]
 
 

@@ -135,6 +135,9 @@ def test_a_worker_may_be_done_before_the_others(tmp_path: Path) -> None:
         counters.publish(State.DONE, last.counts, last.cells)
         assert [made.done(name) for name in ("client@n1", "client@n2", "n1")] == [True, False, False]
         assert made.snapshot().state is State.READY  # all of them together: the one that is least far
+        assert made.clients("n1") == made.clients("client@n1") == {"client@n1"} and not made.clients("n3")
+        assert made.snapshot(made.clients("n1")).state is State.DONE
+        assert made.snapshot(made.clients("n2")).state is State.READY
         counters.close()
         await made.close()
 
