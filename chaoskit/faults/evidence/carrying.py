@@ -12,7 +12,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from itertools import pairwise
 from statistics import fmean, median
-from typing import Literal
+from typing import ClassVar, Literal
 
 from chaoskit.faults.evidence.model import Observation, all_of, count, counted, ms
 from chaoskit.faults.evidence.scene import ASKS, SLACK, Reading, Scene
@@ -20,6 +20,7 @@ from chaoskit.faults.evidence.sight import LinkSight
 from chaoskit.faults.evidence.statistics import change, interval, pause
 from chaoskit.probes import Canary
 from chaoskit.stack.effects import Evidence
+from chaoskit.stack.topology import Protocol
 from chaoskit.units import format_size
 
 __all__ = ["Bandwidth", "Carrying", "Cut", "Limited", "Open", "Sliced"]
@@ -31,15 +32,27 @@ _TALK = 200  # asks over one connection until it should have been cut
 
 
 class Carrying(LinkSight):
-    """Compares readings since the fault was confirmed with those before."""
+    """Compares readings since the fault was confirmed with those before.
+
+    Class attributes:
+        by_requests: a canary can show it on its requests too, not on answers alone.
+    """
 
     holds = False
+    by_requests: ClassVar[bool] = True
     counting = True
 
     def __init__(self, item: Evidence, scene: Scene) -> None:
         super().__init__(item, scene)
         self.ways: tuple[Way, ...] = ("up", "down") if item.stream == "both" else (item.stream,)
         self._start = self._begun = self._healed = 0.0
+
+    @classmethod
+    def blind(cls, item: Evidence, protocol: Protocol, counted: bool) -> str | None:
+        """Where nobody counts a canary must be able to show it."""
+        if counted or (protocol != "tcp" and (cls.by_requests or item.stream != "up")):
+            return None
+        return f"this server does not count what passes, and a canary cannot show {item.kind} there"
 
     async def before(self, timeout: float) -> None:
         """Begin to count; ask only where nobody counts, because what a canary sends is counted as well."""
@@ -87,13 +100,11 @@ class Carrying(LinkSight):
         first, last = readings[0].link.hits, readings[-1].link.hits
         return sum(last.get(name, 0) - first.get(name, 0) for name in self.item.toxics)
 
-    def uncounted(self) -> Observation:
-        """Where a canary cannot show it either."""
-        return self.said(False, f"this server does not count what passes, and a canary cannot show {self.item.kind}")
-
 
 class Bandwidth(Carrying):
     """At most `expected` bytes per second on a connection, and something was held back."""
+
+    by_requests = False
 
     def judge(self, before: Sequence[Reading], now: Sequence[Reading]) -> Observation:
         """On the direction with the most traffic, because the limit is the same in each.
@@ -130,8 +141,6 @@ class Bandwidth(Carrying):
     async def ask(self) -> Observation:
         """An answer takes as long as its bytes take at that rate."""
         base = [r.took for r in self.scene.base(self.link) if r.took is not None]
-        if "down" not in self.ways or self.protocol == "tcp":
-            return self.uncounted()
         found = [r for r in await self.scene.ask(self.link, SLACK, ASKS) if r.took is not None]
         if len(base) < 2 or len(found) < 2:
             return self.said(False, "no comparison: too few answers")
@@ -145,6 +154,8 @@ class Bandwidth(Carrying):
 class Sliced(Carrying):
     """Reads are cut into pieces of `expected` ± `tolerance` bytes."""
 
+    by_requests = False
+
     def judge(self, before: Sequence[Reading], now: Sequence[Reading]) -> Observation:
         """Something was cut, and passed."""
         passed, hits = sum(moved(now, way) for way in self.ways), self.hits(now)
@@ -155,8 +166,6 @@ class Sliced(Carrying):
 
     async def ask(self) -> Observation:
         """An answer comes in many reads. Only where there is a delay between the pieces: else they come together."""
-        if "down" not in self.ways or self.protocol == "tcp":
-            return self.uncounted()
         largest = self.item.expected + self.item.tolerance
         found = [r for r in await self.scene.ask(self.link, SLACK, ASKS) if r.kind == "answered"]
         base = [r for r in self.scene.base(self.link) if r.kind == "answered"]
@@ -184,8 +193,6 @@ class Limited(Carrying):
 
     async def ask(self) -> Observation:
         """One connection is asked until it is cut."""
-        if self.protocol == "tcp":
-            return self.uncounted()
         host, port, protocol, path = self.scene.places[self.link]
         canary, up, down = Canary(host, port, protocol, path), 0, 0
         try:
@@ -225,8 +232,6 @@ class Cut(Carrying):
 
     async def ask(self) -> Observation:
         """Silence, whichever direction it is that lacks."""
-        if self.protocol == "tcp":
-            return self.uncounted()
         found = await self.scene.ask(self.link, 1.0, 2)
         return self.said(all_of(found, "silent"), f"new connections: {counted(found)} in 1 s")
 
@@ -257,8 +262,6 @@ class Open(Carrying):
 
     async def ask(self) -> Observation:
         """An answer needs both directions: one that comes shows that each is open."""
-        if self.protocol == "tcp":
-            return self.uncounted()
         found = await self.scene.ask(self.link, SLACK, 2)
         return self.said(all_of(found, "answered"), counted(found))
 
