@@ -5,7 +5,7 @@ PY := .venv/bin/python
 PYTEST := $(PY) -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev demo test lint format quality bench lock clean
+.PHONY: help install install-dev demo test lint format quality drill bench lock clean
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -29,6 +29,16 @@ test: install-dev ## unit, contract and end-to-end tests
 
 quality: install-dev ## planted bugs must be found, sound variants never accused, over many seeds (long)
 	@$(PYTEST) --timeout 1800 tests/quality
+
+# Each with a seed of its own, which is printed; where there is no real Toxiproxy, tools/toxiproxy.py makes one.
+DRILL := $(PY) tests/drill
+drill: install-dev ## kill -9 members of a run 1,000 times and count what is left (about half an hour)
+	@status=0; \
+	$(DRILL) --count 350 || status=$$?; \
+	$(DRILL) --count 250 --user nobody || status=$$?; \
+	$(DRILL) --count 250 --server real || status=$$?; \
+	$(DRILL) --count 150 --namespaces off || status=$$?; \
+	exit $$status
 
 lint: install-dev ## style, formatting and types
 	@status=0; \

@@ -76,6 +76,15 @@ def main() -> int:
     if options.user == "root" and os.geteuid() != 0:
         print("only root can be root", file=sys.stderr)
         return 4
+    if options.server == "real":
+        from chaoskit.errors import EnvironmentFault
+        from chaoskit.runtimes.real_toxiproxy import find_server
+
+        try:
+            os.environ["TOXIPROXY_SERVER"] = str(find_server())
+        except EnvironmentFault as error:
+            print(error, file=sys.stderr)
+            return 4
     if options.namespaces == "off":
         os.environ["CHAOSKIT_NAMESPACES"] = "off"
     elif not linux.probe().pids:
