@@ -75,7 +75,7 @@ def read_facts(events: Iterable[Mapping[str, Any]], nodes: frozenset[str]) -> Fa
     if not times:
         reasons.append("the cell was never begun")
     elif not done and not reasons:
-        reasons.append("the record of the cell ends before the cell did: the engine was killed")
+        reasons.append("the record of the cell ends before the cell did: the engine was killed, or could not write")
     observations = []
     for event in kinds.get("exit", ()):
         name, code = str(event.get("name")), event.get("code")
