@@ -1,5 +1,5 @@
-"""An engine that is frozen, or cannot write, in the middle of a fault: the fault is gone at its deadline, or before, and
-the report says what happened."""
+"""An engine that is frozen, or cannot write, in the middle of a fault: the fault is gone at its deadline or before,
+and the report says what happened."""
 
 from __future__ import annotations
 
