@@ -38,6 +38,21 @@ def marked(run: str) -> list[int]:
     return found
 
 
+ACTIONS = """
+import sys
+from pathlib import Path
+
+def mark(place):
+    Path(place.folder, "mark").write_text("")
+    return "marked"
+
+def unmark(place):
+    if Path(place.folder, "unwilling").exists():
+        raise RuntimeError("not now")
+    Path(place.folder, "mark").unlink(missing_ok=True)
+"""
+
+
 class Engine:
     """One engine process; `root` is its folder with state, links and the run directory."""
 
@@ -58,7 +73,21 @@ class Engine:
         def launch(name: str) -> dict[str, Any]:
             return {"name": name, "argv": argv, "cwd": "/", "log": f"{log}/{name}.log"}
 
+        target = root / "target"
+        target.mkdir(exist_ok=True)
+        (target / "actions.py").write_text(ACTIONS)
+        self.target = target
+        if prefix[0] == "setpriv":
+            os.chown(target, 65534, 65534)
+
+        def action(name: str, **more: Any) -> dict[str, Any]:
+            return {"name": name, "file": str(target / "actions.py"), "function": name, **more}
+
+        runner = [prefix[-1], "-P", "-m", "chaoskit.runtimes.actions_runner"]
+        paths = {"PYTHONPATH": ":".join(p for p in sys.path if p)}
         stack = {
+            "actions": [action("mark", undo="unmark"), action("unmark")],
+            "caller": {**launch("actions"), "argv": runner, "env": paths, "cwd": str(target)},
             "interposition": "hosts",
             "nodes": [launch("db"), launch("api")],
             "proxies": [{"name": name, "listen": "", "upstream": ""} for name in (LINK, OTHER)],

@@ -171,7 +171,54 @@ def test_what_could_not_be_healed_is_tried_again(started_twice: Started) -> None
     assert len(engine.bent()) == 2
     (engine.links / "broken").unlink()
     until(lambda: not engine.bent(), "healed by itself once the links answer again")
+    told = engine.wait_for(event="healed")
+    assert sorted(told["ids"]) == ["cut/1", "freeze/1", "slow/1"]
+    kinds = [(record["kind"], sorted(record.get("ids", ()))) for record in engine.records()]
+    assert kinds.index(("unhealed", told["ids"])) < kinds.index(("ended", told["ids"]))
     engine.ask("bye")
+
+
+NODE_EFFECTS = [
+    {"kind": "stress", "id": "busy/1", "injection": "busy", "node": "db", "cpu": 0.5},
+    {"kind": "action", "id": "act/1", "injection": "act", "action": "mark", "undo": "unmark", "timeout": 5.0},
+]
+
+
+def test_stress_and_actions_are_taken_back_although_the_engine_is_frozen(started_twice: Started) -> None:
+    engine, _ = started_twice(effects=NODE_EFFECTS, hold_s=3.0)
+    assert (engine.target / "mark").exists()
+    assert len(engine.ask("pids db/stress")["answer"]) == 1
+    os.kill(engine.process.pid, signal.SIGSTOP)
+    try:
+        # The deadline of an action is later by what it may take.
+        until(lambda: not (engine.target / "mark").exists(), "the action is taken back at its deadline")
+        assert ["busy/1"] in [record.get("ids") for record in engine.records() if record["kind"] == "ended"]
+    finally:
+        os.kill(engine.process.pid, signal.SIGCONT)
+    assert engine.ask("pids db/stress")["answer"] == []
+    undo = next(record for record in engine.records() if record["kind"] == "undo")
+    assert undo["undo"] == {"stress:db": 0.0, "action:mark": "unmark"}
+    engine.ask("bye")
+    assert engine.wait_for(event="over")
+
+
+def test_an_undo_that_fails_is_tried_until_it_works(started_twice: Started) -> None:
+    engine, _ = started_twice(effects=NODE_EFFECTS[1:])
+    (engine.target / "unwilling").touch()
+    answer = engine.ask("end")
+    assert answer["type"] == "HealError" and "RuntimeError: not now (actions.py:11)" in answer["message"]
+    (engine.target / "unwilling").unlink()
+    assert engine.wait_for(event="healed")["ids"] == ["act/1"]
+    assert not (engine.target / "mark").exists()
+    assert any(record["kind"] == "ended" and record["ids"] == ["act/1"] for record in engine.records())
+
+
+def test_where_the_stack_ends_an_action_is_moot_and_on_record_as_such(started_twice: Started) -> None:
+    engine, _ = started_twice(effects=NODE_EFFECTS)
+    engine.process.kill()
+    until(lambda: not engine.marked() and not engine.active(), "everything stopped")
+    down = next(record for record in engine.records() if record["kind"] == "down")
+    assert down["moot"] == ["act/1"] and engine.ledger()[-1] == "clean"
 
 
 def test_terminated_supervisor_heals_first(started_twice: Started) -> None:

@@ -16,7 +16,9 @@ from typing import Any
 import pytest
 
 SCRIPT = Path(__file__).parent / "helpers" / "stack.py"
-FAULTS = ["latency", "timeout", "outage", "blackhole", "reset", "kill", "restart", "pause"]
+LINKS = ["latency", "timeout", "outage", "blackhole", "reset"]
+NODES = ["kill", "restart", "pause", "kill wiped", "restart wiped", "stress", "action"]
+FAULTS = [*LINKS, *NODES]
 
 
 @pytest.fixture(
@@ -77,7 +79,11 @@ def test_nothing_is_left_whoever_is_killed(stack: Any, victims: str) -> None:
         try:
             up, holding = (json.loads(run.stdout.readline()) for _ in range(2))
             assert holding["event"] == "holding" and min(holding["state"].values()) >= 1, (up, holding)
-            assert any("postgres: " in command for command in using(folder))  # these overwrite their mark
+            assert holding["leader"] == "db"
+            held = using(folder)
+            assert any("postgres: " in command for command in held)  # these overwrite their mark
+            assert sum("runtimes.burner" in command for command in held) >= 4, held
+            assert any("runtimes.actions_runner" in command for command in held), held
             if victims != "engine":
                 os.kill(up["supervisor"], signal.SIGKILL)
             if victims != "supervisor":

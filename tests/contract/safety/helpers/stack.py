@@ -20,8 +20,9 @@ from chaoskit.errors import ChaosKitError
 from chaoskit.faults.evidence import Witness
 from chaoskit.faults.model import Ground
 from chaoskit.safety.session import Supervisor
+from chaoskit.stack.effects import ActionEffect, burners_of
 from chaoskit.stack.launch import StackSpec
-from chaoskit.stack.topology import CLIENT, Link, Node, Service, Target, Topology
+from chaoskit.stack.topology import CLIENT, ActionSpec, Link, Node, RoleSpec, Service, Target, Topology
 from chaoskit.store import RunDir
 
 # Standard library only: an ordinary user has the packages of this environment by PYTHONPATH, nodes do not get that.
@@ -40,6 +41,24 @@ class Handler(BaseHTTPRequestHandler):
 ThreadingHTTPServer((sys.argv[1], int(sys.argv[2])), Handler).serve_forever()
 """
 ON_LINKS = ("api->db:5432", "api->cache:6379", "client->api:8000")
+ACTIONS = """
+import time
+from pathlib import Path
+
+def mark(place, text="here"):
+    (Path(place.data["db"]).parent / "mark").write_text(text)
+    return text
+
+def unmark(place):
+    (Path(place.data["db"]).parent / "mark").unlink()
+
+def hang(place):
+    time.sleep(1000)
+
+def leader(place):
+    return "db"
+"""
+# Named like the fault, or like the fault and what is special about it.
 FAULTS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "latency": ({"latency": "300ms", "jitter": "50ms"}, ON_LINKS),
     "timeout": ({"timeout": "500ms"}, ON_LINKS),
@@ -49,6 +68,10 @@ FAULTS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "kill": ({}, ("db", "cache", "api")),
     "restart": ({}, ("db", "cache", "api")),
     "pause": ({}, ("db", "cache", "api")),
+    "kill wiped": ({"data": "wipe"}, ("db", "cache")),
+    "restart wiped": ({"data": "wipe"}, ("cache",)),
+    "stress": ({"cpu": "20%"}, ("db", "cache")),
+    "action": ({"action": "mark", "with": {"text": "there"}}, ()),
 }
 PATIENCE = 60.0
 
@@ -58,6 +81,9 @@ def say(**fields: Any) -> None:
 
 
 def make_target(folder: Path) -> Target:
+    file = str(folder / "actions.py")
+    folder.mkdir(parents=True, exist_ok=True)
+    Path(file).write_text(ACTIONS)
     trust = {"POSTGRES_USER": "app", "POSTGRES_DB": "app", "POSTGRES_HOST_AUTH_METHOD": "trust"}
     command = ("python", "-c", API, "${NODE_HOST}", "${NODE_PORT}")
     urls = {"DATABASE_URL": "postgresql://app@db:5432/app", "CACHE_URL": "redis://cache:6379"}
@@ -87,21 +113,29 @@ def make_target(folder: Path) -> Target:
         services=services,
         topology=Topology(nodes=nodes, links=links),
         entry="api",
+        actions=(
+            ActionSpec(name="mark", file=file, function="mark", arguments=("text",), undo="unmark"),
+            ActionSpec(name="unmark", file=file, function="unmark"),
+            ActionSpec(name="hang", file=file, function="hang", timeout=900.0),
+        ),
+        roles=(RoleSpec(name="leader", file=file, function="leader", nodes=("db",)),),
     )
 
 
 def compiled(target: Target, name: str) -> Any:
-    fault = registry.load("fault", name)
+    fault = registry.load("fault", name.split()[0])
     raw, places = FAULTS[name]
     nodes = places if fault.targets == "nodes" else ()
     links = tuple(link for link in target.topology.links if (link.destination in nodes if nodes else link.id in places))
-    return fault.compile(name, fault.Parameters.model_validate(raw).model_dump(), Ground(target, links, nodes, 1, 10.0))
+    given = fault.Parameters.model_validate(raw).model_dump(mode="json", by_alias=True, exclude_none=True)
+    return fault.compile(name.replace(" ", "-"), given, Ground(target, links, nodes, 1, 10.0))
 
 
 async def inject(supervisor: Supervisor, stack: StackSpec, target: Target, name: str) -> None:
     found = compiled(target, name)
     ids = [effect.id for effect in found.effects]
-    instant = registry.load("fault", name).instant
+    fault = registry.load("fault", name.split()[0])
+    instant = fault.instant and not fault.may_last
     witness = Witness(found.evidence, stack.canaries, supervisor.pids)
     try:
         await witness.before()
@@ -136,10 +170,19 @@ async def main(folder: Path, namespace: Any, names: list[str]) -> None:
         say(event="up", supervisor=supervisor.pid, private=supervisor.private, interposition=stack.interposition)
         for name in names:
             if name == "hold":
-                effects = [*compiled(target, "latency").effects, *compiled(target, "pause").effects]
+                names = ("latency", "stress", "action", "pause")
+                effects = [effect for one in names for effect in compiled(target, one).effects]
                 await supervisor.begin(effects, time.monotonic_ns() + 10**12)
-                say(event="holding", state={p: len(await supervisor.pids(p)) for p in ("db", "cache", "api")})
+                hanging = ActionEffect(id="hang/1", injection="hang", action="hang", undo="unmark", timeout=900.0)
+                under_way = asyncio.create_task(supervisor.begin([hanging], time.monotonic_ns() + 10**12))
+                held = ("db", "cache", "api", burners_of("db"), burners_of("cache"))
+                say(
+                    event="holding",
+                    state={p: len(await supervisor.pids(p)) for p in held},
+                    leader=await supervisor.ask("leader"),
+                )
                 await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+                under_way.cancel()
             else:
                 await inject(supervisor, stack, target, name)
     except ChaosKitError as error:
