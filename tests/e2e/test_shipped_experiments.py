@@ -8,6 +8,7 @@ import pytest
 
 from chaoskit.errors import ExitCode
 
+pytestmark = pytest.mark.alone
 ROOT = Path(__file__).resolve().parents[2]
 EXPERIMENTS = ROOT / "experiments" / "url-shortener"
 QUESTIONS = ["cache-down", "database-down", "database-slow", "traffic-x10"]
