@@ -280,3 +280,14 @@ def test_editors_know_the_shapes() -> None:
         "among: n1",
     ):
         assert not valid(bad), bad
+
+
+def test_the_example_of_the_documentation_is_right(files: Path) -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs/partitions.md").read_text()
+    example = page.split("```yaml\n", 1)[1].split("```", 1)[0]
+    (files / "exp.yaml").write_text(EXPERIMENT[: EXPERIMENT.index("timeline:")] + example)
+    assert list(leader_plan(files).injections[0].choices) == ["n1", "n2", "n3"]
+    printed = page.split("```text\n", 1)[1].split("```", 1)[0]
+    (files / "exp.yaml").write_text(EXPERIMENT)
+    text = [line.split() for line in describe(plan(files)).splitlines()]
+    assert all(line.split() in text for line in printed.splitlines()[2:])
