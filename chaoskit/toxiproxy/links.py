@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from chaoskit import linux
 from chaoskit.stack.effects import LinkState, Toxic
 from chaoskit.stack.launch import ProxySpec
 from chaoskit.toxiproxy import flows
@@ -119,6 +120,7 @@ def _apply(link: str, state: LinkState) -> Flow[LinkState]:
         yield from flows.remove_toxic(link, toxic.name, verify=False)
     if state.enabled and not before.enabled:
         yield from flows.update(link, enabled=True, verify=False)
+    linux.halt("applied")
     after = yield from flows.get(link)
     if after.enabled != state.enabled or not same_toxics(state.toxics, after.toxics):
         raise ToxiproxyError(f"link {link} reads back otherwise: asked [{state}], read [{after.state}]")

@@ -93,9 +93,11 @@ def test_recover_on_a_full_disk(small_disk: Path, started_twice: Started) -> Non
 
 def test_two_who_recover_at_once(started_twice: Started) -> None:
     engine, _ = started_twice()
-    (engine.folder / "blocks" / "v" / "data" / "db").mkdir(parents=True)
-    for number in range(200):
-        (engine.folder / "blocks" / "v" / "data" / "db" / str(number)).touch()
+    data = engine.folder / "blocks" / "v" / "data"
+    code = (
+        "import pathlib, sys; p = pathlib.Path(%r); p.mkdir(parents=True); [(p / str(n)).touch() for n in range(200)]"
+    )
+    engine.python(code % str(data / "db"))
     os.kill(engine.process.pid, signal.SIGKILL)
     os.kill(engine.ready["supervisor"], signal.SIGKILL)
     reports: list[dict[str, list[str]]] = []
@@ -106,4 +108,4 @@ def test_two_who_recover_at_once(started_twice: Started) -> None:
         one.join(120)
     assert len(reports) == 2 and all(report["left"] == [] for report in reports)
     assert engine.marked() == [] and engine.active() == []
-    assert not (engine.folder / "blocks" / "v" / "data").exists()
+    assert not data.exists()
