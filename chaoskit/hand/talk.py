@@ -13,10 +13,11 @@ def how_to_talk(host: str, port: int, protocol: Protocol, path: str, service: Se
     """A command that talks to `service` through the link at host:port; passwords are left to the tool to ask for."""
     if service.server == "etcd" or "etcd" in (service.image or ""):
         return f"etcdctl --endpoints=http://{host}:{port} endpoint status"
-    if protocol == "http":
-        return f"curl -i {shlex.quote(f'http://{host}:{port}{path}')}"
-    if protocol == "resp":
-        return f"valkey-cli -h {host} -p {port}"
+    if protocol in ("http", "https"):
+        insecure = "" if protocol == "http" else " --insecure"  # its certificate is not for this address
+        return f"curl -i{insecure} {shlex.quote(f'{protocol}://{host}:{port}{path}')}"
+    if protocol in ("resp", "resp+tls"):
+        return f"valkey-cli -h {host} -p {port}{'' if protocol == 'resp' else ' --tls --insecure'}"
     if protocol == "postgres":
         user = service.environment.get("POSTGRES_USER", "postgres")
         database = service.environment.get("POSTGRES_DB", user)

@@ -5,15 +5,25 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
+import ssl
 import time
+from functools import cache
 from typing import Literal, cast
 
 from chaoskit.probes.model import ProbeResult
 from chaoskit.probes.speech import MOST_BYTES, Answer, Speech, speech
 from chaoskit.stack.topology import Protocol
 
-__all__ = ["Canary", "failure", "probe"]
+__all__ = ["Canary", "failure", "probe", "round_trips"]
 
+_TLS: frozenset[Protocol] = frozenset(("https", "resp+tls"))
+_SPOKEN: dict[Protocol, Literal["http", "resp", "postgres"]] = {
+    "http": "http",
+    "https": "http",
+    "postgres": "postgres",
+    "resp": "resp",
+    "resp+tls": "resp",
+}
 # How long a plain TCP connection is watched for the end of file with which a proxy reports a dead upstream.
 _LOOK = 0.05
 
@@ -92,11 +102,12 @@ class Canary:
 
     async def _connect(self) -> bytes | None:
         self.close()
-        self._streams = await asyncio.open_connection(self.host, self.port, limit=1 << 16)
+        tls = _any_certificate() if self.protocol in _TLS else None
+        self._streams = await asyncio.open_connection(self.host, self.port, limit=1 << 16, ssl=tls)
         self.opened += 1
         if self.protocol == "tcp":
             return None
-        self._speech = speech(self.protocol, self.host, self.port, self.path, self._readiness)
+        self._speech = speech(_SPOKEN[self.protocol], self.host, self.port, self.path, self._readiness)
         return self._speech.ask()
 
     async def _exchange(self, request: bytes | None) -> ProbeResult:
@@ -149,15 +160,33 @@ class Canary:
 
 def failure(error: OSError, connecting: bool) -> ProbeResult:
     """What an error of the network means; `connecting`: it came before the connection was there."""
-    kind: Literal["refused", "reset", "error"] = "error"
+    kind: Literal["refused", "reset", "closed", "error"] = "error"
     if isinstance(error, ConnectionRefusedError):
         kind = "refused"
     elif isinstance(error, ConnectionResetError | BrokenPipeError | ConnectionAbortedError):
         kind = "reset"
-    if isinstance(error, socket.gaierror):
+    if isinstance(error, ssl.SSLError):
+        text = f"TLS: {error.reason or error}"
+    elif isinstance(error, ConnectionResetError) and error.errno is None:
+        kind, text = "closed", "closed during the TLS handshake"  # asyncio's word for an end of file there
+    elif isinstance(error, socket.gaierror):
         text = f"name not found: {error.strerror}"
     elif error.errno:
         text = f"{errno.errorcode.get(error.errno, error.errno)} {error.strerror or ''}".strip()
     else:
         text = str(error) or type(error).__name__
     return ProbeResult(kind=kind, detail=f"connect: {text}" if connecting else text)
+
+
+@cache
+def _any_certificate() -> ssl.SSLContext:
+    """A canary asks for a sign of life and sends nothing worth keeping: whose certificate it is does not matter."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def round_trips(protocol: Protocol) -> int:
+    """How many round trips an ask over a new connection takes at most, the connect not counted."""
+    return 3 if protocol in _TLS else 1

@@ -16,7 +16,9 @@ DEFAULT_PORTS = {
     "postgres": 5432,
     "postgresql": 5432,
     "redis": 6379,
+    "rediss": 6379,
     "valkey": 6379,
+    "valkeys": 6379,
     "ws": 80,
     "wss": 443,
 }

@@ -18,14 +18,16 @@ __all__ = ["SCHEMES", "Reference", "references"]
 SCHEMES: dict[str, tuple[int, Protocol]] = {
     "amqp": (5672, "tcp"),
     "http": (80, "http"),
-    "https": (443, "tcp"),
+    "https": (443, "https"),
     "nats": (4222, "tcp"),
     "postgres": (5432, "postgres"),
     "postgresql": (5432, "postgres"),
     "redis": (6379, "resp"),
+    "rediss": (6379, "resp+tls"),
     "valkey": (6379, "resp"),
+    "valkeys": (6379, "resp+tls"),
     "ws": (80, "http"),
-    "wss": (443, "tcp"),
+    "wss": (443, "https"),
 }
 # A driver may be named after a plus sign (postgresql+psycopg://), and hosts may be several (kafka-like lists).
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9]*)(?:\+[A-Za-z0-9.+\-]*)?://(?:[^/?#\s@]*@)?(?:[^/?#\s@]*,)?$")

@@ -23,7 +23,7 @@ __all__ = [
 
 CLIENT = "client"  # the node that traffic comes from; `client@n1` stands beside n1
 
-Protocol = Literal["http", "resp", "postgres", "tcp"]
+Protocol = Literal["http", "https", "resp", "resp+tls", "postgres", "tcp"]
 
 
 class Link(Frozen):

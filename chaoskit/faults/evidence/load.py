@@ -38,7 +38,7 @@ class Stressed(Sight):
     async def seen(self) -> Observation:
         """One more sample; the lower 95 % bound of their mean is at least half of what was asked."""
         burnt, waited = await asyncio.gather(self._rate(self._burners, "cpu_s"), self._rate(self._node, "waited_s"))
-        asked = f"asked {self.item.expected:g} processors"
+        asked = f"asked {self.item.expected:g} processor{'' if self.item.expected == 1 else 's'}"
         if burnt is None:
             return self.said(False, f"{asked}: nobody burns any, or the kernel does not count it")
         self._burnt.append(burnt)

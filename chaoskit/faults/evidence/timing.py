@@ -10,7 +10,7 @@ from chaoskit.faults.evidence.model import Observation, all_of, counted, ms
 from chaoskit.faults.evidence.scene import ASKS, SLACK, Scene
 from chaoskit.faults.evidence.sight import LinkSight, trips
 from chaoskit.faults.evidence.statistics import change
-from chaoskit.probes import ProbeResult, closing
+from chaoskit.probes import ProbeResult, closing, round_trips
 from chaoskit.stack.effects import Evidence
 
 __all__ = ["Latency", "SlowClose"]
@@ -28,7 +28,8 @@ class Latency(LinkSight):
     async def look(self) -> Observation:
         """Ask, on old and new connections."""
         base, item = self.base, self.item
-        limit = item.expected + item.tolerance + SLACK + (4 * max(base) if base else 0.0)
+        asked_once = item.expected + item.tolerance + (4 * max(base) if base else 0.0)
+        limit = round_trips(self.protocol) * asked_once + SLACK
         old, new = await self.ask_all(limit, ASKS - 1)
         results = ([old] if old else []) + new
         self._samples += trips(results)

@@ -1,4 +1,4 @@
-"""Faults that overlap on real links, in any order: what the server says is the fold of what is active, clean at the end.
+"""Faults that overlap on real links, in any order: the server says what the fold of the active ones says, then clean.
 
 The seed is in the name of the test; CHAOSKIT_FAULT_SEEDS=100-199 runs others.
 """

@@ -1,4 +1,4 @@
-"""Any faults on any links, begun and ended in any order: every link is the fold of what is active, and clean in the end."""
+"""Any faults on any links, begun and ended in any order: every link is the fold of what is active, then clean."""
 
 from __future__ import annotations
 

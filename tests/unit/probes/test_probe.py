@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import socket
+import ssl
 import struct
+import subprocess
 from typing import Any
 
 import pytest
@@ -298,3 +301,71 @@ def test_closing_where_nobody_listens() -> None:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         assert asyncio.run(closing("127.0.0.1", sock.getsockname()[1], timeout=10)).kind == "refused"
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
+    """A server's TLS with a certificate that nobody vouches for."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("no openssl to make a certificate with")
+    folder = tmp_path_factory.mktemp("tls")
+    subprocess.run(
+        f"{openssl} req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 "
+        "-subj /CN=elsewhere.invalid -keyout key -out certificate".split(),
+        cwd=folder,
+        check=True,
+        capture_output=True,
+        timeout=60,
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "certificate", folder / "key")
+    return context
+
+
+@pytest.mark.parametrize(("protocol", "answer"), [("https", HTTP_200), ("resp+tls", b"-NOAUTH first\r\n")])
+def test_a_canary_speaks_inside_tls(certificate: ssl.SSLContext, protocol: Any, answer: bytes) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.read(4096):
+            writer.write(answer)
+
+    async def main() -> tuple[int, list[str]]:
+        server = await asyncio.start_server(talk, "127.0.0.1", 0, ssl=certificate)
+        canary = Canary("127.0.0.1", server.sockets[0].getsockname()[1], protocol)
+        kinds = [(await canary.ask(10)).kind for _ in range(3)]
+        canary.close()
+        server.close()
+        await asyncio.sleep(0.05)
+        return canary.opened, kinds
+
+    assert asyncio.run(main()) == (1, ["answered"] * 3)
+
+
+@pytest.mark.parametrize("protocol", ["https", "resp+tls"])
+def test_what_becomes_of_a_handshake(serve: Any, reset: Any, protocol: Any) -> None:
+    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(60)
+
+    async def end(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(4096)
+        writer.close()
+
+    async def rst(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(4096)
+        reset(writer)
+
+    async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(4096)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        await asyncio.sleep(60)
+
+    async def main() -> list[str]:
+        kinds = []
+        for talk, timeout in ((hang, 0.3), (end, 10), (rst, 10), (plain, 10)):
+            async with serve(talk) as port:
+                found = await probe("127.0.0.1", port, protocol, timeout=timeout)
+                kinds.append(found.kind)
+        assert "TLS" in found.detail
+        return kinds
+
+    assert asyncio.run(main()) == ["silent", "closed", "reset", "error"]
