@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, ValidationInfo, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, WithJsonSchema, model_validator
 
 from chaoskit.faults.model import Compiled, Fault, FaultParameters, Ground, Where
 from chaoskit.spec.types import Size
 from chaoskit.stack.effects import Evidence, StressEffect
-from chaoskit.units import parse_share
 
 __all__ = ["FAULT", "Stress", "StressParameters"]
 
 _LEAST, _MOST = 0.05, 1024.0  # processors: less drowns in what the machine does anyway
+_SHARE = r"\s*([0-9]+(?:\.[0-9]+)?)\s*%\s*"
 
 
-def _processors(value: Any, info: ValidationInfo) -> float:
+def _processors(value: Any) -> float:
     """2, 0.5 or "50%" (of one processor)."""
-    if isinstance(value, str) and value.strip().endswith("%"):
-        number = value.strip().removesuffix("%")
-        found = float(number) / 100 if number.replace(".", "", 1).isdigit() else parse_share(value)
+    share = re.fullmatch(_SHARE, value) if isinstance(value, str) else None
+    if share is not None:
+        found = float(share[1]) / 100
     elif isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"{value!r} is not a number of processors; write it like 1, 0.5 or 50%")
     else:
@@ -38,7 +39,7 @@ Processors = Annotated[
         {
             "anyOf": [
                 {"type": "number", "minimum": _LEAST, "maximum": _MOST},
-                {"type": "string", "pattern": r"^\s*[0-9]+(\.[0-9]+)?\s*%\s*$"},
+                {"type": "string", "pattern": f"^{_SHARE}$"},
             ],
             "description": "processors: 1, 0.5, or 50% of one",
         }
