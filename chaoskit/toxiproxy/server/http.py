@@ -23,11 +23,14 @@ __all__ = ["ControlPort"]
 _LOG = logging.getLogger(__name__)
 _REQUEST_LIMIT = 15.0  # seconds from the first byte of a request to its last
 _IDLE_LIMIT = 60.0
+_ANSWER_LIMIT = 30.0  # for a client to take what it asked for
 _HEADER_LIMIT = 64 * 1024
 _BODY_LIMIT = 4 * 1024 * 1024
 _CONNECTIONS = 100
 _LAST_ANSWERS = 1.0  # seconds that a closing server gives to answers that are on their way
-_PIPELINED = 64  # requests waiting on one connection before it is no longer read
+_PIPELINED = 64  # requests, and bytes of bodies, waiting on one connection before it is no longer read
+_PIPELINED_BYTES = 1024 * 1024
+_SLICE = 8 * 1024  # bytes that are parsed at a time: one read can hold thousands of requests
 
 
 class ControlPort:
@@ -46,14 +49,16 @@ class ControlPort:
         return _Exchange(self)
 
     def admit(self, exchange: _Exchange) -> None:
-        """Take one more in; when there are too many, the oldest that nothing is being done for has to go.
+        """Take one more in; when there are too many, one has to go: the oldest that nothing is being done for, else the
+        one that asks most at once.
 
         Not the newest: it may be the one that comes to heal, while somebody's forgotten ones sit here.
         """
         if len(self.open) >= _CONNECTIONS:
-            idle = next((other for other in self.open if not other.busy), exchange)
-            self.open.pop(idle, None)
-            idle.abort()
+            greedy = max(self.open, key=lambda other: other.waiting)
+            leaving = next((other for other in self.open if not other.busy), greedy)
+            self.open.pop(leaving, None)
+            leaving.abort()
         self.open[exchange] = None
 
     async def close(self) -> None:
@@ -75,8 +80,14 @@ class _Exchange(asyncio.Protocol):
         self._parser: Any = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport
         self._waiting: deque[tuple[Call, bool]] = deque()
+        self._kept = 0  # bytes of the bodies that wait
+        self._full = False  # so much waits that nothing is read
+        self._unread = b""  # received, and not looked at yet
+        self._room = asyncio.Event()  # the client takes its answers
+        self._room.set()
         self._worker: asyncio.Task[None] | None = None
         self._deadline: asyncio.TimerHandle | None = None
+        self._ended = False  # the client sends nothing more
         self._closing = False  # what is still to come is not read
         self._started = False  # a request has begun and is not whole
         self._clear()
@@ -89,14 +100,22 @@ class _Exchange(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._port.open.pop(self, None)
         self._closing = True
+        self._unread = b""
         self._waiting.clear()
+        self._room.set()
         if self._deadline is not None:
             self._deadline.cancel()
         self._parser = None  # parser and protocol know each other: a cycle that only the collector would find
 
     @property
     def busy(self) -> bool:
-        return self._worker is not None
+        """Something is being done for it; one that does not take its answers is not waited for."""
+        return self._worker is not None and self._room.is_set()
+
+    @property
+    def waiting(self) -> int:
+        """Requests that are not answered yet, beside the one that is being answered."""
+        return len(self._waiting)
 
     def abort(self) -> None:
         self._transport.abort()
@@ -109,21 +128,34 @@ class _Exchange(asyncio.Protocol):
             self._transport.close()
 
     def data_received(self, data: bytes) -> None:
-        if self._closing:
-            return
-        if not self._started:
-            self._started = True
-            self._limit(_REQUEST_LIMIT)
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._refuse(400)
-        except httptools.HttpParserError:
-            self._refuse(400)
+        self._unread += data
+        self._parse()
+
+    def _parse(self) -> None:
+        """Look at what was received, until enough requests wait to be answered."""
+        while self._unread and not self._full and not self._closing:
+            data, self._unread = self._unread[:_SLICE], self._unread[_SLICE:]
+            if not self._started:
+                self._started = True
+                if self._room.is_set():
+                    self._limit(_REQUEST_LIMIT)
+            try:
+                self._parser.feed_data(data)
+            except (httptools.HttpParserUpgrade, httptools.HttpParserError):
+                self._refuse(400)
+
+    def pause_writing(self) -> None:
+        self._room.clear()
+        self._limit(_ANSWER_LIMIT)
+
+    def resume_writing(self) -> None:
+        self._room.set()
+        self._limit(_IDLE_LIMIT)
 
     def eof_received(self) -> bool:
         # A client may close its side after its last request and still wait for the answer.
-        self._closing = True
+        self._ended = True
+        self._closing = not self._unread
         return self._worker is not None
 
     # httptools calls these while it parses.
@@ -171,10 +203,13 @@ class _Exchange(asyncio.Protocol):
         )
         self._waiting.append((call, keep))
         self._closing = not keep  # what follows a last request is not read
-        if len(self._waiting) > _PIPELINED:
+        self._kept += self._size
+        if not self._full and (len(self._waiting) > _PIPELINED or self._kept > _PIPELINED_BYTES):
+            self._full = True
             self._transport.pause_reading()
         self._clear()
-        self._limit(_IDLE_LIMIT)
+        if self._room.is_set():
+            self._limit(_IDLE_LIMIT)
         if self._worker is None:
             self._worker = asyncio.get_running_loop().create_task(self._work())
 
@@ -199,6 +234,8 @@ class _Exchange(asyncio.Protocol):
     def _expire(self) -> None:
         if self._worker is None:
             self._transport.close()
+        elif not self._room.is_set():
+            self._transport.abort()
         else:
             self._limit(_IDLE_LIMIT)  # it waits for us, not we for it
 
@@ -214,7 +251,14 @@ class _Exchange(asyncio.Protocol):
         """Answer in the order of the requests."""
         keep = True
         while self._waiting and keep:
+            await self._room.wait()
+            await asyncio.sleep(
+                0
+            )  # most answers need no waiting: without this, who asks much would have the loop alone
+            if not self._waiting:
+                break
             call, keep = self._waiting.popleft()
+            self._kept -= len(call.body)
             try:
                 answer = await self._port.handler(call)
             except Exception:
@@ -223,10 +267,13 @@ class _Exchange(asyncio.Protocol):
             if self._transport.is_closing():
                 break
             self._transport.write(_render(answer, keep=keep, head=call.method == "HEAD"))
-            if len(self._waiting) == _PIPELINED:
-                self._transport.resume_reading()
+            if self._full and len(self._waiting) <= _PIPELINED and self._kept <= _PIPELINED_BYTES:
+                self._full = False
+                self._parse()
+                if not self._full:
+                    self._transport.resume_reading()
         self._worker = None
-        if not keep or self._closing:
+        if not keep or self._closing or self._ended:
             self._closing = True
             self._transport.close()
 

@@ -110,3 +110,35 @@ def test_hostile_json(talk, body):
     found = talk(b"POST /proxies HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
     assert found.startswith(b"HTTP/1.1 400 Bad Request")
     assert b"bad request body" in found
+
+
+def test_clients_that_ask_much_and_read_nothing_cost_little(toxiproxy_server, link, wire):
+    address = (toxiproxy_server.host, toxiproxy_server.port)
+    for number in range(30):  # so that answers are larger than questions
+        link.client.create(f"p{number}", listen="127.0.0.1:0", upstream="127.0.0.1:9", enabled=False)
+    memory = f"/proc/{toxiproxy_server.process.pid}/statm"
+
+    def resident() -> int:
+        with open(memory) as file:
+            return int(file.read().split()[1]) * 4096
+
+    before = resident()
+    deaf = []
+    try:
+        for _ in range(120):  # as many as may be open, and more
+            sock = socket.create_connection(address, wire.patience)
+            sock.setblocking(False)
+            deaf.append(sock)
+        for _ in range(30):
+            for sock in deaf:
+                try:
+                    sock.send(b"GET /proxies HTTP/1.1\r\nHost: localhost\r\n\r\n" * 1000)
+                except OSError:  # its buffers are full, or it was turned away
+                    pass
+        with Client(toxiproxy_server.url, timeout=wire.patience) as late:
+            assert late.get(link.name).enabled
+        assert resident() - before < 100_000_000
+    finally:
+        for sock in deaf:
+            sock.close()
+    link.client.reset()

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from chaoskit.runtimes.real_toxiproxy import server_argv
+from chaoskit.runtimes.real_toxiproxy import find_server, server_argv
 from chaoskit.toxiproxy.client import Client
 
 
@@ -59,22 +59,25 @@ def test_figures_of_the_runtime(tmp_path, wire, own_kind, expected):
     )
 
 
-def refusal(kind, folder, *flags) -> tuple[int | None, str]:
-    """Exit code and output of a server that cannot start; None = it goes on as if it could."""
-    if kind == "real":
-        argv, patience = [server_argv("127.0.0.1", 0)[0], *flags], 1.0
-    else:
-        argv, patience = [sys.executable, "-m", "chaoskit", "toxiproxy", *flags], 30.0
-    with (folder / "out").open("w+") as out:
-        process = subprocess.Popen(argv, stdout=out, stderr=subprocess.STDOUT)
+@pytest.fixture
+def refusal(own_kind, tmp_path, wire):
+    """Exit code and output of a server that cannot start; None = it says so and goes on as if it could."""
+
+    def refusal(*flags: str, says: str) -> tuple[int | None, str]:
+        argv = [sys.executable, "-m", "chaoskit", "toxiproxy"] if own_kind != "real" else [find_server()]
+        out = tmp_path / "out"
+        with out.open("w") as file:
+            process = subprocess.Popen([*argv, *flags], stdout=file, stderr=subprocess.STDOUT)
+        wire.until(lambda: process.poll() is not None or says in out.read_text())
         try:
-            code = process.wait(patience)
+            code = process.wait(0.5 if own_kind == "real" else wire.patience)
         except subprocess.TimeoutExpired:
             code = None
             process.terminate()
-            process.wait(20)
-        out.seek(0)
-        return code, out.read()
+            process.wait(wire.patience)
+        return code, out.read_text()
+
+    return refusal
 
 
 @pytest.mark.differs(
@@ -83,10 +86,10 @@ def refusal(kind, folder, *flags) -> tuple[int | None, str]:
     embedded="a sentence, exit code 4",
     why="who started it must learn of it",
 )
-def test_a_control_port_that_is_taken(tmp_path, own_kind, expected):
+def test_a_control_port_that_is_taken(refusal, own_kind, expected):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        code, said = refusal(own_kind, tmp_path, "-host", "127.0.0.1", "-port", port)
+        code, said = refusal("-host", "127.0.0.1", "-port", port, says="address already in use")
     assert "address already in use" in said
     assert code == expected(original=None, embedded=4)
 
@@ -98,12 +101,13 @@ def test_a_control_port_that_is_taken(tmp_path, own_kind, expected):
     why="a test without its proxies is green for no reason",
 )
 @pytest.mark.parametrize("content", [None, '[{"name": "p"}]'])
-def test_a_configuration_that_is_wrong(tmp_path, own_kind, expected, content):
+def test_a_configuration_that_is_wrong(refusal, tmp_path, own_kind, expected, content):
     file = tmp_path / "config.json"
     if content is not None:
         file.write_text(content)
-    code, said = refusal(own_kind, tmp_path, "-host", "127.0.0.1", "-port", "0", "-config", str(file))
-    assert "config.json" in said or "populate" in said
+    why = "required field: upstream" if content else "o such file"
+    code, said = refusal("-host", "127.0.0.1", "-port", "0", "-config", str(file), says=why)
+    assert why in said
     assert code == expected(original=None, embedded=4)
 
 
@@ -113,8 +117,8 @@ def test_a_configuration_that_is_wrong(tmp_path, own_kind, expected, content):
     embedded="a sentence, exit code 2",
     why="`-proxy-metrics true -port 9000` looks right and is not",
 )
-def test_stray_words(tmp_path, own_kind, expected):
-    code, _ = refusal(own_kind, tmp_path, "stray", "-version")
+def test_stray_words(refusal, own_kind, expected):
+    code, _ = refusal("stray", "-version", says="Starting Toxiproxy HTTP server")
     assert code == expected(original=None, embedded=2)
 
 
