@@ -168,7 +168,7 @@ def test_state_that_cannot_be_had_is_an_environment_fault(tmp_path: Path, monkey
 def test_a_run_that_goes_on_is_in_use_and_no_leftover(started_twice: Started, monkeypatch: pytest.MonkeyPatch) -> None:
     engine, _ = started_twice()
     monkeypatch.setenv("CHAOSKIT_STATE", str(engine.root / "state"))
-    preflight()
+    engine.python("from chaoskit.safety.recover import preflight; preflight()")
     assert [entry.run for entry in running()] == [engine.run]
     report = engine.recover()
     assert "left alone" in report["found"][0] and report["done"] == report["left"] == []
