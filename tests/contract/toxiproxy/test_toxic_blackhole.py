@@ -204,7 +204,7 @@ class TestConnectsIntoACut:
 
         thread = threading.Thread(target=connect)
         thread.start()
-        for _ in range(20):
+        for _ in range(8):
             self.cut(link)
             link.client.reset()
         stop.set()

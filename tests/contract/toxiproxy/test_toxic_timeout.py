@@ -23,9 +23,9 @@ class TestTimeout:
         assert wire.ending(far) == "fin"
 
     def test_a_chatty_peer_is_never_cut(self, link, wire):
-        link.add("timeout", timeout=1500)
+        link.add("timeout", timeout=1000)
         near, far = link.pair()
-        for _ in range(20):
+        for _ in range(12):
             far.sendall(b"dropped")
             time.sleep(0.1)
         assert wire.silent(near, 0.01)
