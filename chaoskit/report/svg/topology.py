@@ -14,30 +14,27 @@ __all__ = ["render"]
 _WIDTH, _HEIGHT = 124.0, 46.0
 _COLUMN, _LINE = 246.0, 84.0
 _NARROW_COLUMN, _NARROW_LINE = 140.0, 104.0
+_MOST_PORTS = 4  # beside links of one layer
+_BULGE = 60.0  # of a bent row, for each of its nodes
 
 
 def render(view: TopologyView, *, narrow: bool = False) -> Markup:
     """The picture: columns from left to right, or (narrow) rows from top to bottom."""
-    layers = max((node.layer for node in view.nodes), default=0) + 1
-    sizes = [sum(node.layer == layer for node in view.nodes) for layer in range(layers)]
-    most = max(sizes, default=1)
-    across, down = (_NARROW_COLUMN, _NARROW_LINE) if narrow else (_COLUMN, _LINE)
-
-    def centre(node: NodeView) -> tuple[float, float]:
-        # Shorter layers stand in the middle beside longer ones.
-        rank = node.rank + (most - sizes[node.layer]) / 2
-        if narrow:
-            return rank * across + _WIDTH / 2 + 20, node.layer * down + _HEIGHT / 2 + 14
-        return node.layer * across + _WIDTH / 2 + 8, rank * down + _HEIGHT / 2 + 22
-
-    places = {node.name: centre(node) for node in view.nodes}
-    columns, lines = (most, layers) if narrow else (layers, most)
-    width = (columns - 1) * across + _WIDTH + 48
-    height = (lines - 1) * down + _HEIGHT + 44
+    places, width, height = _places(view, narrow)
     pairs = {(link.source, link.destination) for link in view.links}
     name = "topology-narrow" if narrow else "topology-wide"
+    layer = {node.name: node.layer for node in view.nodes}
+    within = [link for link in view.links if layer.get(link.source) == layer.get(link.destination)]
+    crowd = within if len(within) > _MOST_PORTS else []  # there the ports would hide what is bent
     drawn = [
-        _link(link, places[link.source], places[link.destination], name, both=(link.destination, link.source) in pairs)
+        _link(
+            link,
+            places[link.source],
+            places[link.destination],
+            name,
+            both=(link.destination, link.source) in pairs,
+            port=link not in crowd,
+        )
         for link in sorted(view.links, key=lambda link: bool(link.faults))
         if link.source in places and link.destination in places
     ]
@@ -52,6 +49,34 @@ def render(view: TopologyView, *, narrow: bool = False) -> Markup:
         *(_node(node, *places[node.name]) for node in view.nodes),
         *(badge for _, badge in drawn),
     )
+
+
+def _places(view: TopologyView, narrow: bool) -> tuple[dict[str, tuple[float, float]], float, float]:
+    """The centre of every node, and the size of the picture. Layers follow each other; nodes of one layer stand in a
+    row, which is bent where they dial each other: else their links would run through one another.
+    """
+    layers: dict[int, list[NodeView]] = {}
+    for node in sorted(view.nodes, key=lambda node: (node.layer, node.rank)):
+        layers.setdefault(node.layer, []).append(node)
+    links = {(link.source, link.destination) for link in view.links}
+    step, line = (_NARROW_COLUMN, _NARROW_LINE) if narrow else (_LINE, _COLUMN)
+    most = max(map(len, layers.values()), default=1)
+    places: dict[str, tuple[float, float]] = {}  # along the layer, across the layers
+    at = 0.0
+    for nodes in layers.values():
+        names = [node.name for node in nodes]
+        peers = len(names) > 2 and any((a, b) in links for a in names for b in names)
+        bulge = _BULGE * len(names) if peers else 0.0
+        for i, name in enumerate(names):
+            along = (most - 1) * step / 2 + (i - (len(names) - 1) / 2) * step
+            places[name] = along, at + bulge * math.sin(math.pi * i / (len(names) - 1 or 1))
+        at += bulge + line
+    size = (most - 1) * step, max(at - line, 0.0)
+    if narrow:
+        found = {name: (x + _WIDTH / 2 + 20, y + _HEIGHT / 2 + 14) for name, (x, y) in places.items()}
+        return found, size[0] + _WIDTH + 48, size[1] + _HEIGHT + 44
+    found = {name: (y + _WIDTH / 2 + 8, x + _HEIGHT / 2 + 22) for name, (x, y) in places.items()}
+    return found, size[1] + _WIDTH + 48, size[0] + _HEIGHT + 44
 
 
 def _arrowheads(name: str) -> Markup:
@@ -79,7 +104,7 @@ def _node(node: NodeView, x: float, y: float) -> Markup:
 
 
 def _link(
-    link: LinkView, start: tuple[float, float], end: tuple[float, float], name: str, *, both: bool
+    link: LinkView, start: tuple[float, float], end: tuple[float, float], name: str, *, both: bool, port: bool
 ) -> tuple[Markup, Markup]:
     """The line, and (drawn above everything) its port and fault numbers."""
     kind = "bent" if link.faults else "whole"
@@ -94,11 +119,10 @@ def _link(
     cx, cy = (x1 + 2 * mx + x2) / 4, (y1 + 2 * my + y2) / 4
     badges = [_badge(cx + 20 * (i - (len(link.faults) - 1) / 2), cy, fault) for i, fault in enumerate(link.faults)]
     side = 0.0 if abs(dx) >= abs(dy) else 12.0
-    port = text(
-        cx + side, cy - (15 if link.faults else 6) + side, f":{link.port}", anchor="start" if side else "middle",
-        class_="tick halo",
-    )  # fmt: skip
-    return path(d, f"link {kind}", marker_end=f"url(#{name}-{kind})"), Markup("").join([port, *badges])
+    y = cy - (15 if link.faults else 6) + side
+    label = text(cx + side, y, f":{link.port}", anchor="start" if side else "middle", class_="tick halo")
+    above = [label, *badges] if port else badges
+    return path(d, f"link {kind}", marker_end=f"url(#{name}-{kind})"), Markup("").join(above)
 
 
 def _border(box: tuple[float, float], towards: tuple[float, float]) -> tuple[float, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from types import ModuleType
 from xml.etree import ElementTree
 
@@ -140,3 +141,22 @@ def test_marks_outside_the_axis_are_left_to_the_witness(model: ReportModel) -> N
     line: Timeline = model.timelines[1]
     svg = str(timeline.render(line, timeline.scale_of(model.timelines)))
     assert svg.count('class="mark"') == 3  # W1, and two of W2; the final read at 19 s is off the axis
+
+
+def test_links_between_the_nodes_of_a_layer_run_past_its_other_nodes() -> None:
+    for count, narrow in itertools.product((3, 4, 5), (False, True)):
+        names = [f"n{i}" for i in range(count)]
+        nodes = tuple(NodeView(name=name, kind="etcd", layer=0, rank=i) for i, name in enumerate(names))
+        links = tuple(
+            LinkView(id=f"{a}->{b}:1", source=a, destination=b, port=1) for a, b in itertools.permutations(names, 2)
+        )
+        view = TopologyView(nodes=nodes, links=links, description="")
+        places, width, height = topology._places(view, narrow)
+        for x, y in places.values():
+            assert 62 <= x <= width - 62 and 23 <= y <= height - 23
+        for a, b in itertools.combinations(names, 2):
+            (x1, y1), (x2, y2) = places[a], places[b]
+            for other in set(names) - {a, b}:
+                x, y = places[other]
+                away = abs((x2 - x1) * (y - y1) - (y2 - y1) * (x - x1)) / math.hypot(x2 - x1, y2 - y1)
+                assert away > 20, (count, narrow, a, b, other)
