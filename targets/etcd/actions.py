@@ -1,14 +1,15 @@
-"""What this target can be asked and told: who leads, and who shall."""
+"""What this target can be asked and told: who leads, and who shall.
+
+Few imports: every call is a process of its own, and while a fault waits for its place a quick answer is a better one.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.error import URLError
-from urllib.request import ProxyHandler, Request, build_opener
 
 if TYPE_CHECKING:
     from chaoskit.runtimes.actions_runner import Place
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
 PORT = 2379
 PATIENCE = 1.0  # seconds for one member to say how it is: nothing for one that lives
 MOVED = 5.0  # seconds for a majority to know its new leader
-
-_direct = build_opener(ProxyHandler({})).open  # whatever http_proxy says: members are on this machine
 
 
 class Status(NamedTuple):
@@ -28,60 +27,76 @@ class Status(NamedTuple):
     term: int
 
 
-def leader(place: Place) -> str | None:
+async def leader(place: Place) -> str | None:
     """The node that most members follow, in the same term; None while no majority agrees.
 
     A leader that is cut off goes on calling itself one for a while, alone: it is not counted.
     """
-    found = statuses(place)
-    views = Counter((status.term, status.leader) for status in found.values() if status.leader)
-    agreed = [view for view, count in views.items() if 2 * count > len(members(place))]
-    return next((node for node, status in found.items() if agreed and status.member == agreed[0][1]), None)
+    return led(await statuses(place), len(members(place)))
 
 
-def move_leader(place: Place, to: str) -> str:
+async def move_leader(place: Place, to: str) -> str:
     """Have the leader hand over to another member, and wait until a majority follows that one."""
-    now = leader(place)
-    if now is None:
-        raise RuntimeError("there is no leader that could hand over")
-    if to not in members(place):
-        raise ValueError(f"{to} is no member; members are {', '.join(members(place))}")
+    known, found = members(place), await statuses(place)
+    now = led(found, len(known))
+    if to not in known:
+        raise ValueError(f"{to} is no member; members are {', '.join(known)}")
+    if now is None or to not in found:
+        raise RuntimeError("there is no leader that could hand over" if now is None else f"{to} does not answer")
     if now == to:
         return f"{to} leads already"
-    successor = statuses(place)[to].member
-    ask(place, now, "/v3/maintenance/transfer-leadership", {"targetID": str(successor)})
+    await ask(known[now], "/v3/maintenance/transfer-leadership", {"targetID": str(found[to].member)})
     deadline = time.monotonic() + MOVED
-    while leader(place) != to:
+    while await leader(place) != to:
         if time.monotonic() > deadline:
             raise RuntimeError(f"{now} handed over, and after {MOVED:g} s no majority follows {to}")
-        time.sleep(0.05)
+        await asyncio.sleep(0.05)
     return f"leadership moved from {now} to {to}"
 
 
+def led(found: dict[str, Status], count: int) -> str | None:
+    """The node that more than half of `count` members follow in one term."""
+    views = Counter((status.term, status.leader) for status in found.values() if status.leader)
+    agreed = [leading for (_, leading), followers in views.items() if 2 * followers > count]
+    return next((node for node, status in found.items() if status.member in agreed), None)
+
+
 def members(place: Place) -> dict[str, str]:
-    """Node -> where it answers clients."""
+    """Node -> where it answers clients, past every link."""
     found = {name.partition(":")[0]: address for name, address in place.real.items() if name.endswith(f":{PORT}")}
     return dict(sorted(found.items()))
 
 
-def statuses(place: Place) -> dict[str, Status]:
+async def statuses(place: Place) -> dict[str, Status]:
     """How the members that answer see the cluster."""
-    nodes = list(members(place))
 
-    def status(node: str) -> Status | None:
+    async def status(address: str) -> Status | None:
         try:
-            said = ask(place, node, "/v3/maintenance/status", {})
+            said = await ask(address, "/v3/maintenance/status", {})
             return Status(int(said["header"]["member_id"]), int(said.get("leader", 0)), int(said.get("raftTerm", 0)))
-        except (OSError, URLError, ValueError, KeyError):
+        except (OSError, TimeoutError, ValueError, KeyError):
             return None  # killed, paused, or not yet up: it follows nobody
 
-    with ThreadPoolExecutor(len(nodes) or 1) as all_at_once:
-        found = dict(zip(nodes, all_at_once.map(status, nodes), strict=True))
-    return {node: seen for node, seen in found.items() if seen is not None}
+    known = members(place)
+    found = zip(known, await asyncio.gather(*map(status, known.values())), strict=True)
+    return {node: seen for node, seen in found if seen is not None}
 
 
-def ask(place: Place, node: str, path: str, body: dict[str, Any]) -> Any:
-    """One request to a member itself, past every link."""
-    request = Request(f"http://{members(place)[node]}{path}", json.dumps(body).encode())
-    with _direct(request, timeout=PATIENCE) as reply:
-        return json.load(reply)
+async def ask(address: str, path: str, body: dict[str, Any]) -> Any:
+    """One question over HTTP/1.0: the answer ends where the connection does."""
+    host, _, port = address.rpartition(":")
+    text = json.dumps(body)
+    async with asyncio.timeout(PATIENCE):
+        reader, writer = await asyncio.open_connection(host, int(port))
+        try:
+            writer.write(
+                f"POST {path} HTTP/1.0\r\nHost: {address}\r\nContent-Length: {len(text)}\r\n\r\n{text}".encode()
+            )
+            head, _, answer = (await reader.read()).partition(b"\r\n\r\n")
+        finally:
+            writer.close()
+    if b" 200 " not in head.split(b"\r\n")[0]:
+        raise ValueError(
+            f"{address}{path} says {head[:80].decode(errors='replace')}: {answer[:200].decode(errors='replace')}"
+        )
+    return json.loads(answer)

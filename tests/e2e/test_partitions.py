@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from chaoskit import api, registry
+from chaoskit.errors import ExitCode
 from chaoskit.plan import PlannedInjection
 from chaoskit.safety.session import Supervisor
 from chaoskit.stack.launch import StackSpec
@@ -190,6 +191,17 @@ def test_everybody_hears_everybody_again(observed: dict[str, Seen]) -> None:
     whole = {(passage.link, way) for passage in observed["isolate"].injection.matrix for way in ("up", "down")}
     for shape, seen in observed.items():
         assert seen.healed.keys() == whole, shape
+
+
+@pytest.mark.timeout(600)
+def test_the_leader_of_a_real_cluster_is_cut_off(user, left: Callable[[str], list[str]]) -> None:
+    """From the YAML to the verdicts: placed by who leads, judged on both sides by the clients that stand there."""
+    done = user.judged(str(HERE.parents[2] / "experiments" / "etcd" / "leader-isolated.yaml"))
+    assert done.code == ExitCode.OK, done.err + done.out
+    (run,) = done.json["runs"]
+    assert run["as_expected"] is True
+    assert {claim["verdict"] for claim in run["claims"]} == {"held"}
+    assert left(run["run"]) == []
 
 
 def test_what_was_withheld_never_arrives(observed: dict[str, Seen]) -> None:
