@@ -124,7 +124,11 @@ def inject(
         if message.get("event") == "begun" and not json:
             say("\n".join(fault_lines(message["fault"])))
 
-    found = api.inject(fault, places, duration=duration, parameters=words, stack=stack, name=identity, told=told)
+    try:
+        found = api.inject(fault, places, duration=duration, parameters=words, stack=stack, name=identity, told=told)
+    except KeyboardInterrupt:
+        say("what was begun goes on until its time is over; next: chaoskit status, chaoskit heal")
+        raise
     if json:
         data(as_json({"fault": found}))
     else:

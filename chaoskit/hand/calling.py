@@ -22,6 +22,7 @@ Told = Callable[[Mapping[str, Any]], None]
 
 _ROOT = Path(__file__).resolve().parents[2]
 _SILENCE = 150.0  # seconds without a word after which a keeper hangs: a node that starts again may take a minute
+_AT_ONCE = 15.0  # the same for what takes no time
 _FAREWELL = 90.0  # seconds for an interrupted start to take everything back
 
 
@@ -62,7 +63,8 @@ def ask(entry: ActiveRun, op: str, told: Told | None = None, **arguments: Any) -
         hint=f"chaoskit stop {entry.run}, if `chaoskit status` still shows it in some seconds",
     )
     try:
-        with _connect(entry.socket) as connection, connection.makefile("rb") as lines:
+        patience = _AT_ONCE if op in ("status", "down") else _SILENCE
+        with _connect(entry.socket, patience) as connection, connection.makefile("rb") as lines:
             connection.sendall(encode({"op": op, **arguments}))
             for line in lines:
                 message = decode(line)
@@ -139,12 +141,12 @@ def _start(log: Path) -> subprocess.Popen[bytes]:
         raise EnvironmentFault(f"the keeper cannot be started: {error}", hint="free memory or processes") from error
 
 
-def _connect(path: Path) -> socket.socket:
+def _connect(path: Path, patience: float) -> socket.socket:
     """By the folder's descriptor: a path of a socket has at most 107 bytes."""
     folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     connection = socket.socket(socket.AF_UNIX)
     try:
-        connection.settimeout(_SILENCE)
+        connection.settimeout(patience)
         connection.connect(f"/proc/self/fd/{folder}/{path.name}")
         return connection
     except OSError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -44,12 +45,15 @@ def up(
         EnvironmentFault, TargetError: it did not come up, and nothing of it is left.
     """
     from chaoskit import registry
+    from chaoskit.errors import UsageError
     from chaoskit.hand.calling import begin
     from chaoskit.hand.keeper import Config
     from chaoskit.safety.recover import preflight
     from chaoskit.stack.compose import load_target
     from chaoskit.store import RunDir
 
+    if name is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        raise UsageError(f"{name!r} is no name for a stack", hint="use letters, digits, dots, dashes, underscores")
     found = load_target(_place(Path(target)), os.environ)
     overrides = _environment(env, found)
     chosen = registry.load("runtime", "process")().check(found, interposition)
