@@ -44,6 +44,7 @@ def main(arguments: Sequence[str]) -> int:
             break
     for pid in children:
         os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
     return 1 if early else 0
 
 

@@ -103,6 +103,18 @@ def test_descendants_of_a_table() -> None:
     assert linux.descendants(9, table) == []
 
 
+def test_processor_time_is_counted_and_nobody_has_any_when_gone() -> None:
+    before = linux.usage(os.getpid())
+    assert before is not None
+    spent = time.process_time()
+    while time.process_time() - spent < 0.1:
+        pass
+    after = linux.usage(os.getpid())
+    assert after is not None
+    assert after.cpu - before.cpu >= 0.09 and after.waited >= before.waited
+    assert linux.usage(2**22 + 1) is None
+
+
 def test_no_proc_is_the_environments_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(procfs.os, "listdir", lambda _: [])
     with pytest.raises(EnvironmentFault, match="/proc") as caught:

@@ -165,17 +165,17 @@ def test_state_that_cannot_be_had_is_an_environment_fault(tmp_path: Path, monkey
     assert state_dir() == tmp_path / "xdg/chaoskit" and state_dir().stat().st_mode & 0o777 == 0o700
 
 
-def test_a_run_that_goes_on_is_in_use_and_no_leftover(started_twice: Started, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_goes_on_is_in_use_and_no_leftover(started_twice: Started) -> None:
     engine, _ = started_twice()
-    monkeypatch.setenv("CHAOSKIT_STATE", str(engine.root / "state"))
+    going_on = "from chaoskit.safety.active import running; print(*(entry.run for entry in running()))"
     engine.python("from chaoskit.safety.recover import preflight; preflight()")
-    assert [entry.run for entry in running()] == [engine.run]
+    assert engine.python(going_on).split() == [engine.run]
     report = engine.recover()
     assert "left alone" in report["found"][0] and report["done"] == report["left"] == []
     assert len(engine.bent()) == 2
     engine.ask("bye")
     engine.wait_for(event="over")
-    assert running() == []
+    assert engine.python(going_on).split() == []
 
 
 def test_stop_from_another_terminal(started: Started) -> None:
