@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,6 +29,7 @@ __all__ = [
     "Observer",
     "Reply",
     "Runtime",
+    "Sighting",
     "Workload",
 ]
 
@@ -110,6 +111,16 @@ class NodeControl(Protocol):
         ...
 
 
+class Sighting(NamedTuple):
+    """Who held a role, asked at `asked_ns` and answered at `answered_ns` (monotonic): `holder`, None while nobody did
+    or when the question failed (`error`)."""
+
+    asked_ns: int
+    answered_ns: int
+    holder: str | None
+    error: str = ""
+
+
 class ActionControl(Protocol):
     """Supervisor-side: functions that the target declares, each run in a process of its own."""
 
@@ -126,6 +137,18 @@ class ActionControl(Protocol):
 
         Raises:
             LinkError: the target's function failed or took too long.
+        """
+        ...
+
+    async def follow(self, role: str, seconds: float) -> list[Sighting]:
+        """Ask again and again who holds a role, for `seconds` from the first call of this on; everything that was
+        answered so far, at least once. 0 seconds: stop, and nothing is answered.
+
+        A single question takes as long as a process takes to start. Whether a role was still held when a fault began
+        must be known sooner: the fault itself may take it away.
+
+        Raises:
+            LinkError: no answer came in time.
         """
         ...
 

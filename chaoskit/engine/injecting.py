@@ -1,7 +1,7 @@
 """The life of an injection: from shortly before it to the proof that it is gone.
 
 ```
-1 s ahead: who holds the role? ─▶ canaries learn ─▶ begin ─▶ still the holder? ─▶ seen? … on, off … ─▶ end ─▶ gone?
+   ahead: who holds the role? ─▶ canaries learn ─▶ begin ─▶ still the holder? ─▶ seen? … on, off … ─▶ end ─▶ gone?
              ▲                                                  └ no: heal, once more ┐
              └────────────────────────────────────────────────────────────────────────┘
 ```
@@ -18,6 +18,7 @@ from typing import Any
 
 from chaoskit.engine.block import Block
 from chaoskit.engine.bypass import Bypass
+from chaoskit.engine.placing import Placing
 from chaoskit.errors import LinkError
 from chaoskit.faults.evidence import Observation, Witness
 from chaoskit.plan import Choice, PlannedInjection
@@ -31,7 +32,7 @@ _AHEAD_S = 1.0  # canaries learn a link this long before its fault
 _REACT_S = 0.2  # looking for the bite ends this long before the fault does
 _GONE_S = 10.0  # a healed link or node may take this long to be as before
 _PLACE_S = 5.0  # somebody must hold the role this long after the fault should have begun
-_ASK_S = 0.2  # between two questions who does
+_ASK_AHEAD_S = 2.0  # who does is asked from this long before the fault on: to begin to ask takes a process
 
 
 @dataclass(frozen=True)
@@ -103,66 +104,57 @@ class _Life:
 
     async def run(self) -> None:
         """Carry it out; raises as `Injections.run`."""
-        await self._until(self._planned.at - _AHEAD_S)
-        await self._all.bypass.baseline()
         if self._planned.role is None:
-            await self._attempt(self._planned, None)
+            await self._attempt(self._planned)
         else:
             await self._beside(self._planned.role)
 
     async def _beside(self, role: str) -> None:
         """Place it relative to the node that holds the role; if that moves while it begins, once more."""
-        for again in (False, True):
-            holder = await self._holder(role)
-            if holder is None:
-                return
-            choice = self._planned.choices[holder]
-            self._event("placed", role=role, holder=holder, sentence=choice.sentence)
-            moved = await self._attempt(choice, holder)
-            if moved is None:
-                return
-            self._event("moved", role=role, holder=holder, now=moved)
-            if again:
-                self._event("unplaced", role=role, reason=f"{role} moved twice while it began, at last to {moved}")
-
-    async def _holder(self, role: str) -> str | None:
-        """Who holds the role; waits a while for somebody to. None, on record with the reason, when nobody does."""
         planned = self._planned
+        placing = Placing(self._supervisor, self._clock, role, planned.choices)
         last = planned.at + _PLACE_S if planned.until is None else min(planned.at + _PLACE_S, planned.until - _REACT_S)
-        while True:
-            reason = "nobody held it"
-            try:
-                holder = await self._supervisor.ask(role)
-            except LinkError as error:
-                holder, reason = None, error.message
-            if holder in planned.choices:
-                return holder
-            if holder is not None:
-                reason = f"{holder} held it, for which nothing is planned"
-            if self._clock.now_ns() > self._at(last):
-                self._event(
-                    "unplaced", role=role, reason=f"who holds {role} was not known when it was to begin: {reason}"
-                )
-                return None
-            await self._clock.sleep_until(self._clock.now_ns() + round(_ASK_S * NS))
+        await self._until(planned.at - _ASK_AHEAD_S)
+        try:
+            for again in (False, True):
+                try:
+                    holder = await placing.choose(self._at(last))
+                except LinkError as error:
+                    self._event("unplaced", role=role, reason=error.message)
+                    return
+                choice = planned.choices[holder]
+                self._event("placed", role=role, holder=holder, sentence=choice.sentence)
+                moved = await self._attempt(choice, placing)
+                if moved is None:
+                    return
+                self._event("moved", role=role, holder=holder, now=moved)
+                if again:
+                    self._event("unplaced", role=role, reason=f"{role} moved twice while it began, at last to {moved}")
+        finally:
+            await placing.stop()
 
-    async def _attempt(self, choice: Choice, holder: str | None) -> str | None:
+    async def _attempt(self, choice: Choice, placing: Placing | None = None) -> str | None:
         """Begin it, see it bite, end it, see it gone. The node that the role has moved to meanwhile, if it has: then
         everything is taken back."""
         supervisor, planned = self._supervisor, self._planned
         steps = steps_of(choice.effects)
         witness = Witness(choice.evidence, self._block.stack.canaries, supervisor.pids, self._block.counters)
         try:
+            await self._until(planned.at - _AHEAD_S)
+            await self._all.bypass.baseline()
             await witness.before()
             await self._until(planned.at + steps[0].offset)
             await self._all.steady.wait()
-            if holder is not None and (moved := await self._moved(holder)) is not None:
+            if (moved := await self._moved(placing)) is not None:
                 return moved
             start = self._clock.now_ns() - round(steps[0].offset * NS)
             confirmed = await self._begin(steps[0], start)
-            if holder is not None and (moved := await self._moved(holder, begun=True)) is not None:
+            if (moved := await self._moved(placing, confirmed)) is not None:
                 await supervisor.end([effect.id for effect in choice.effects])
+                self._bent.clear()
                 return moved
+            if placing is not None:
+                await placing.stop()
             self._all.active[planned.id] = choice.sentence
             ids = [effect.id for effect in steps[0].begins]
             self._event("begin", effects=ids, confirmed_ns=confirmed, sentence=choice.sentence)
@@ -172,20 +164,17 @@ class _Life:
         finally:
             witness.close()
 
-    async def _moved(self, holder: str, *, begun: bool = False) -> str | None:
-        """Who else holds the role now; None when nobody else is known to. A cut may itself take the role from its
-        holder, and then nobody has it for a while. Not to know where a fault has begun spoils it; that goes on record.
-        """
-        role = self._planned.role
-        assert role is not None
-        try:
-            now = await self._supervisor.ask(role)
-        except LinkError as error:
-            if begun:
-                reason = f"who holds {role} could not be asked again when it had begun: {error.message}"
-                self._event("unplaced", role=role, reason=reason)
+    async def _moved(self, placing: Placing | None, begun_ns: int | None = None) -> str | None:
+        """Who holds the role instead of the node that it was placed beside. Not to know where a fault has begun spoils
+        it; that goes on record."""
+        if placing is None:
             return None
-        return None if now == holder else now
+        try:
+            return await placing.moved(begun_ns)
+        except LinkError as error:
+            if begun_ns is not None:
+                self._event("unplaced", role=self._planned.role, reason=error.message)
+            return None
 
     async def _last(self, choice: Choice, steps: Sequence[Step], start: int, witness: Witness) -> None:
         """From its begin to its end."""

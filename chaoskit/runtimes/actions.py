@@ -6,13 +6,16 @@ for it. Its process dies with the supervisor like a node's, and so does everythi
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 import os
 from collections.abc import Mapping
 from typing import Any
 
+from chaoskit.contracts import Sighting
 from chaoskit.errors import InternalError, LinkError
+from chaoskit.runtimes.following import EVERY, Follower
 from chaoskit.runtimes.launched import Launched
 from chaoskit.stack.launch import LaunchSpec, StackSpec
 from chaoskit.stack.topology import ActionSpec, RoleSpec
@@ -20,6 +23,7 @@ from chaoskit.stack.topology import ActionSpec, RoleSpec
 __all__ = ["Actions"]
 
 _LONGEST = 1 << 20  # bytes of an answer
+_START = 20.0  # seconds for a process to start on a busy machine
 
 
 class Actions:
@@ -28,6 +32,8 @@ class Actions:
     def __init__(self, stack: StackSpec | None) -> None:
         self._stack = stack
         self._calls: dict[int, Launched] = {}
+        self._followers: dict[str, Follower] = {}
+        self._starting = asyncio.Lock()
         self._number = itertools.count(1)
 
     async def run(self, action: str, arguments: Mapping[str, str], timeout: float) -> str:
@@ -49,9 +55,7 @@ class Actions:
         Raises:
             LinkError: the target's function failed, took too long, or named no node that can hold the role.
         """
-        spec = next((one for one in self._up().roles if one.name == role), None)
-        if spec is None:
-            raise LinkError(f"the target has no role {role!r}", hint="declare it under x-chaoskit: roles")
+        spec = self._role(role)
         holder = await self._call(f"role {role}", spec, {}, spec.timeout)
         if holder is not None and holder not in spec.nodes:
             raise LinkError(
@@ -60,12 +64,33 @@ class Actions:
             )
         return holder
 
+    async def follow(self, role: str, seconds: float) -> list[Sighting]:
+        """Ask again and again who holds a role; what was answered so far. 0 seconds: stop.
+
+        Raises:
+            LinkError: no answer came in time.
+        """
+        if seconds <= 0:
+            ended = self._followers.pop(role, None)
+            if ended is not None:
+                await ended.stop()
+            return []
+        spec = self._role(role)
+        async with self._starting:
+            if role not in self._followers:
+                request, caller = self._request(spec, {}), self._caller(f"role {role}")
+                call, out = await _started(caller, {**request, "every": EVERY, "seconds": seconds})
+                self._followers[role] = Follower(f"role {role}", spec.nodes, call, out)
+        return await self._followers[role].sightings(spec.timeout + _START)
+
     async def end_all(self) -> list[Exception]:
         """Kill every call under way; what went wrong on the way."""
         problems: list[Exception] = []
-        for call in list(self._calls.values()):
+        ends = [*(call.kill for call in self._calls.values()), *(one.stop for one in self._followers.values())]
+        self._followers.clear()
+        for end in ends:
             try:
-                await call.kill()
+                await end()
             except Exception as error:
                 problems.append(error)
         return problems
@@ -74,22 +99,8 @@ class Actions:
         self, what: str, spec: ActionSpec | RoleSpec, arguments: Mapping[str, str], timeout: float
     ) -> str | None:
         """Call the function; the text that it returned, None for none."""
-        stack = self._up()
-        caller = stack.caller
-        if caller is None:
-            raise InternalError(f"{what} cannot be called: the stack says nothing about how")
-        request = {
-            "file": spec.file,
-            "function": spec.function,
-            "arguments": dict(arguments),
-            "place": {
-                "real": stack.real,
-                "nodes": [node.name for node in stack.nodes],
-                "data": {node.name: node.data for node in stack.nodes if node.data is not None},
-                "folder": caller.cwd,
-            },
-        }
-        answer, ending = await self._process(caller, request, timeout)
+        caller = self._caller(what)
+        answer, ending = await self._process(caller, self._request(spec, arguments), timeout)
         hint = f"see {caller.log}"
         if ending == "late":
             raise LinkError(f"{what}: {spec.function}() took longer than {timeout:g} s and was killed", hint=hint)
@@ -104,22 +115,16 @@ class Actions:
         self, caller: LaunchSpec, request: Mapping[str, Any], timeout: float
     ) -> tuple[dict[str, Any] | None, str]:
         """The answer, None where there is none; and how the process ended."""
-        asked, out = os.memfd_create("request"), os.memfd_create("answer")
         number = next(self._number)
+        call, out = await _started(caller, request)
+        self._calls[number] = call
         try:
-            with open(asked, "w", closefd=False) as file:
-                json.dump(request, file)
-            os.lseek(asked, 0, os.SEEK_SET)
-            argv = (*caller.argv, str(asked), str(out))
-            call = await Launched.start(caller.model_copy(update={"argv": argv}), pass_fds=[asked, out])
-            self._calls[number] = call
             code = await call.ended(timeout)
             raw = os.pread(out, _LONGEST, 0)
         except TimeoutError:
             return None, "late"
         finally:
             self._calls.pop(number, None)
-            os.close(asked)
             os.close(out)
         ending = f"exit code {code}" if code >= 0 else f"signal {-code}"
         try:
@@ -128,7 +133,50 @@ class Actions:
             return None, ending
         return (found if isinstance(found, dict) else None), ending
 
+    def _role(self, role: str) -> RoleSpec:
+        spec = next((one for one in self._up().roles if one.name == role), None)
+        if spec is None:
+            raise LinkError(f"the target has no role {role!r}", hint="declare it under x-chaoskit: roles")
+        return spec
+
+    def _caller(self, what: str) -> LaunchSpec:
+        caller = self._up().caller
+        if caller is None:
+            raise InternalError(f"{what} cannot be called: the stack says nothing about how")
+        return caller
+
+    def _request(self, spec: ActionSpec | RoleSpec, arguments: Mapping[str, str]) -> dict[str, Any]:
+        stack = self._up()
+        return {
+            "file": spec.file,
+            "function": spec.function,
+            "arguments": dict(arguments),
+            "place": {
+                "real": stack.real,
+                "nodes": [node.name for node in stack.nodes],
+                "data": {node.name: node.data for node in stack.nodes if node.data is not None},
+                "folder": "" if stack.caller is None else stack.caller.cwd,
+            },
+        }
+
     def _up(self) -> StackSpec:
         if self._stack is None:
             raise LinkError("nothing can be asked of the target: no stack is up")
         return self._stack
+
+
+async def _started(caller: LaunchSpec, request: Mapping[str, Any]) -> tuple[Launched, int]:
+    """A process that was given the request, and the descriptor of the memory file that it answers in, which is the
+    caller's to close."""
+    asked, out = os.memfd_create("request"), os.memfd_create("answer")
+    try:
+        with open(asked, "w", closefd=False) as file:
+            json.dump(request, file)
+        os.lseek(asked, 0, os.SEEK_SET)
+        argv = (*caller.argv, str(asked), str(out))
+        return await Launched.start(caller.model_copy(update={"argv": argv}), pass_fds=[asked, out]), out
+    except BaseException:
+        os.close(out)
+        raise
+    finally:
+        os.close(asked)

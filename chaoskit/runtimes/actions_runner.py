@@ -3,6 +3,9 @@
 Arguments: two descriptors, of memory files that this process has alone with whoever started it. Out of the first comes
 the request (JSON: `file`, `function`, `arguments`, `place`), into the second goes the answer (JSON: `text`, or `error`
 with the user's line). What the function prints goes to the log; nothing that it does to stdout can harm the answer.
+
+With `every` and `seconds` in the request the function is called again and again; each answer is a line then, with the
+instants `asked_ns` and `answered_ns`.
 """
 
 from __future__ import annotations
@@ -13,9 +16,11 @@ import inspect
 import json
 import os
 import sys
+import time
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -50,18 +55,28 @@ def main(arguments: Sequence[str]) -> int:
     os.set_inheritable(out, False)
     named = ", ".join(f"{name}={value!r}" for name, value in request["arguments"].items())
     print(f"-- {request['function']}({named})", file=sys.stderr, flush=True)  # noqa: T201 - the log of all calls
-    answer: dict[str, Any]
-    try:
-        answer = {"text": _call(request)}
-    except BaseException as error:  # SystemExit too: it is no answer
-        traceback.print_exc()
-        answer = {"error": f"{_worded(error)}{_line(error, request['file'])}"[:_LONGEST]}
-    os.write(out, json.dumps(answer).encode())
+    if "every" not in request:
+        os.write(out, json.dumps(_answer(request)).encode())
+        return 0
+    end = time.monotonic() + float(request["seconds"])
+    while time.monotonic() < end:
+        begin = time.monotonic_ns()
+        line = {"asked_ns": begin, **_answer(request), "answered_ns": time.monotonic_ns()}
+        os.write(out, json.dumps(line).encode() + b"\n")
+        time.sleep(float(request["every"]))
     return 0
 
 
+def _answer(request: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        return {"text": _call(request)}
+    except BaseException as error:  # SystemExit too: it is no answer
+        traceback.print_exc()
+        return {"error": f"{_worded(error)}{_line(error, request['file'])}"[:_LONGEST]}
+
+
 def _call(request: Mapping[str, Any]) -> str | None:
-    function = getattr(_module(Path(request["file"])), request["function"], None)
+    function = getattr(_module(request["file"]), request["function"], None)
     if not callable(function):
         raise TypeError(f"{Path(request['file']).name} has no function {request['function']}()")
     found = function(Place(**request["place"]), **request["arguments"])
@@ -76,8 +91,10 @@ async def _awaited(found: Any) -> Any:
     return await found
 
 
-def _module(file: Path) -> Any:
-    """The user's file, imported; modules beside it can be imported by it."""
+@cache
+def _module(path: str) -> Any:
+    """The user's file, imported once; modules beside it can be imported by it."""
+    file = Path(path)
     spec = importlib.util.spec_from_file_location(_MODULE, file)
     if spec is None or spec.loader is None:
         raise TypeError(f"{file} is not Python")

@@ -70,6 +70,7 @@ class Service:
             "stop": self._stop,
             "pids": self._pids,
             "ask": self._ask,
+            "follow": self._follow,
             "strays": self._strays,
             "beat": self._beat,
             "down": self._down,
@@ -180,6 +181,9 @@ class Service:
 
     async def _ask(self, request: Request) -> dict[str, Any]:
         return {"holder": await self._stage.ask(str(request["role"]))}
+
+    async def _follow(self, request: Request) -> dict[str, Any]:
+        return {"sightings": await self._stage.follow(str(request["role"]), float(request["seconds"]))}
 
     async def _strays(self, request: Request) -> dict[str, Any]:
         # Beside the loop: the kernel walks all sockets of the machine, which may take longer than healing should wait.

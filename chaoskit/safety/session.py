@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from chaoskit import linux
+from chaoskit.contracts import Sighting
 from chaoskit.errors import ChaosKitError, EnvironmentFault, HealError, StoreError
 from chaoskit.safety import hunt
 from chaoskit.safety.pulse import Pulse
@@ -169,6 +170,15 @@ class Supervisor:
         """
         holder = (await self._ask("ask", role=role))["holder"]
         return None if holder is None else str(holder)
+
+    async def follow(self, role: str, seconds: float) -> list[Sighting]:
+        """Ask again and again who holds a role, for `seconds` from the first call of this on; everything that was
+        answered so far, at least once. 0 seconds: stop.
+
+        Raises:
+            LinkError: no answer came in time.
+        """
+        return [Sighting(*one) for one in (await self._ask("follow", role=role, seconds=seconds))["sightings"]]
 
     async def strays(self) -> list[dict[str, str]]:
         """Connections that lead to a real endpoint past its link, as in /proc now: `destination` ("node:port") and

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from chaoskit import linux, registry
-from chaoskit.contracts import Driver
+from chaoskit.contracts import Driver, Sighting
 from chaoskit.errors import ChaosKitError, HealError, InternalError, LinkError
 from chaoskit.safety import hunt
 from chaoskit.safety.executor import Confirmed, Executor, links_by_destination
@@ -170,6 +170,16 @@ class Stage:
         self._need()
         assert self._driver is not None
         return await self._driver.actions.ask(role)
+
+    async def follow(self, role: str, seconds: float) -> list[Sighting]:
+        """Ask again and again who holds a role of the target; see the contract `ActionControl`.
+
+        Raises:
+            LinkError: no answer came in time. InternalError: no stack is up.
+        """
+        self._need()
+        assert self._driver is not None
+        return await self._driver.actions.follow(role, seconds)
 
     async def spawn(self, launch: LaunchSpec) -> int:
         """Start one more process; its pid.

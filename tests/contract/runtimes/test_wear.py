@@ -101,5 +101,13 @@ def test_actions_that_misbehave_harm_nobody(run: Run) -> None:
     assert roles["leader"]["answer"] == "db" and roles["nobody"]["answer"] is None
     assert roles["stranger"]["message"] == "role stranger: stranger() says 'n9', which is none of db, cache"
     assert "actions.py has no function missing()" in roles["missing"]["message"]
+    holders = {name: answer["answer"][-1][2:] for name, answer in found["follows"].items()}
+    assert holders["leader"] == ["db", ""] and holders["nobody"] == [None, ""]
+    assert holders["stranger"] == [None, "'n9' is none of db, cache"]
+    assert holders["missing"][0] is None and "actions.py has no function missing()" in holders["missing"][1]
+    asked, answered = found["follows"]["leader"]["answer"][0][:2]
+    assert 0 < asked <= answered
+    assert found["asked_again"] and found["ended"] == [[]] * 4
+    assert "the process that asks who holds it ended with code 0" in found["short"]["message"]
     assert found["under_way"] >= 2 and found["left"] == []  # whoever gives up takes all of it along
     assert found["at_the_end"]["error"] == "LinkError" and found["left_at_the_end"] == []

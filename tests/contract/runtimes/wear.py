@@ -138,6 +138,15 @@ async def actions(trial: Trial, seed: int) -> dict[str, Any]:
         }
         done["unknown"] = await attempted(control.run("unknown", {}, 60.0))
         roles = {spec.name: await attempted(control.ask(spec.name)) for spec in trial.stack.roles}
+        follows = {spec.name: await attempted(control.follow(spec.name, 60.0)) for spec in trial.stack.roles}
+        once = len(follows["leader"]["answer"])
+        while not (asked_again := len(await control.follow("leader", 60.0)) > once):
+            await asyncio.sleep(0.02)
+        ended = [await control.follow(spec.name, 0.0) for spec in trial.stack.roles]
+        short = await attempted(control.follow("nobody", 0.01))
+        while "answer" in short:
+            short = await attempted(control.follow("nobody", 60.0))
+            await asyncio.sleep(0.02)
         giving_up = asyncio.create_task(control.run("hangs", {}, 600.0))
         await asyncio.sleep(1.0)
         under_way = len(trial.ids()) - len(before)
@@ -150,6 +159,10 @@ async def actions(trial: Trial, seed: int) -> dict[str, Any]:
     return {
         "done": done,
         "roles": roles,
+        "follows": follows,
+        "asked_again": asked_again,
+        "ended": ended,
+        "short": short,
         "under_way": under_way,
         "left": left,
         "log": log[:2000],

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from chaoskit.clock import VirtualClock
+from chaoskit.contracts import Sighting
 from chaoskit.engine import injecting
 from chaoskit.engine.block import Block
 from chaoskit.engine.bypass import Bypass
@@ -43,12 +44,15 @@ class Diary:
         self.active: set[str] = set()
         self.lines: list[tuple[float, str, tuple[str, ...]]] = []
         self.deadlines: dict[str, float] = {}
-        self.holders: list[str | Exception | None] = []
+        self.holders: list[tuple[float, str | None]] = []  # from when on (s) who holds the role; "!..." = an error
+        self.followed_ns: int | None = None
+        self.slow_ns = 0  # what a begin takes
         self.stray: list[dict[str, str]] = []
 
     async def begin(self, effects: Sequence[Effect], deadline_ns: int) -> int:
         ids = tuple(effect.id for effect in effects)
         self.active |= set(ids)
+        await self.clock.sleep_until(self.clock.now_ns() + self.slow_ns)
         self.deadlines.update(dict.fromkeys(ids, deadline_ns / S))
         return self._note("begin", ids)
 
@@ -57,11 +61,20 @@ class Diary:
         self.active -= set(found)
         return self._note("end", found)
 
-    async def ask(self, role: str) -> str | None:
-        found = self.holders.pop(0) if len(self.holders) > 1 else self.holders[0]
-        if isinstance(found, Exception):
-            raise found
-        return found
+    async def follow(self, role: str, seconds: float) -> list[Sighting]:
+        """Ten answers a second, each at once."""
+        now = self.clock.now_ns()
+        if seconds == 0:
+            self.followed_ns = None
+            return []
+        if self.followed_ns is None:
+            self.followed_ns = now
+        return [self._sighting(t) for t in range(self.followed_ns, now + 1, S // 10)]
+
+    def _sighting(self, t: int) -> Sighting:
+        holder = [who for since, who in self.holders if round(since * S) <= t][-1]
+        error = holder is not None and holder.startswith("!")
+        return Sighting(t, t, None if error else holder, str(holder)[1:] if error else "")
 
     async def strays(self) -> list[dict[str, str]]:
         return self.stray
@@ -243,53 +256,70 @@ def beside(**choices: LinkEffect) -> PlannedInjection:
 N1, N2 = cut(1, link="n1->n2:1"), cut(1, link="n2->n1:1")
 
 
+def led(*holders: tuple[float, str | None], slow: float = 0.0) -> Stage:
+    """What becomes of the fault beside a leader, when these lead from these instants on; it is to begin at 2 s."""
+
+    def before(stage: Stage) -> None:
+        stage.supervisor.holders.extend(holders)
+        stage.supervisor.slow_ns = round(slow * S)
+
+    stage = play(beside(n1=N1, n2=N2), before=before)
+    assert stage.supervisor.active == set()
+    assert stage.supervisor.followed_ns is None  # nobody is asked any more
+    return stage
+
+
 def test_a_fault_is_placed_beside_the_one_who_leads() -> None:
-    stage = play(beside(n1=N1, n2=N2), before=lambda stage: stage.supervisor.holders.append("n2"))
+    stage = led((0, "n2"))
     (placed,), (begin,) = stage.of("placed"), stage.of("begin")
     assert (placed["holder"], placed["sentence"], begin["sentence"]) == ("n2", "n2 is cut off", "n2 is cut off")
     assert stage.of("moved", "unplaced") == []
 
 
+def test_a_leader_that_moves_before_it_begins_is_followed() -> None:
+    stage = led((0, "n1"), (1.5, "n2"))
+    assert [line[1] for line in stage.supervisor.lines] == ["begin", "end"]
+    assert [(e["kind"], e.get("holder")) for e in stage.of("placed", "moved", "begin")] == [
+        ("placed", "n1"), ("moved", "n1"), ("placed", "n2"), ("begin", None),
+    ]  # fmt: skip
+
+
 def test_a_leader_that_moves_while_it_begins_is_followed_once() -> None:
-    # asked: 1 s ahead, at the begin, after it (moved); for the second try, at its begin, after it
-    stage = play(
-        beside(n1=N1, n2=N2), before=lambda stage: stage.supervisor.holders.extend(["n1", "n1", "n2", "n2", "n2", "n2"])
-    )
+    stage = led((0, "n1"), (2.1, "n2"), slow=0.15)
     assert [line[1] for line in stage.supervisor.lines] == ["begin", "end", "begin", "end"]
     assert [(e["kind"], e.get("holder")) for e in stage.of("placed", "moved", "begin")] == [
         ("placed", "n1"), ("moved", "n1"), ("placed", "n2"), ("begin", None),
     ]  # fmt: skip
     assert stage.of("unplaced") == []
-    assert stage.supervisor.active == set()
 
 
 def test_a_leader_that_moves_twice_spoils_it() -> None:
-    holders: list[str | None] = ["n1", "n1", "n2", "n2", "n2", "n1"]
-    stage = play(beside(n1=N1, n2=N2), before=lambda stage: stage.supervisor.holders.extend(holders))
+    stage = led((0, "n1"), (2.1, "n2"), (2.4, "n1"), slow=0.15)
     assert [line[1] for line in stage.supervisor.lines] == ["begin", "end", "begin", "end"]
     (unplaced,) = stage.of("unplaced")
     assert unplaced["reason"] == "leader moved twice while it began, at last to n1"
     assert stage.of("begin") == []
-    assert stage.supervisor.active == set()
 
 
-def test_an_election_is_waited_for_and_losing_the_lead_to_the_cut_is_no_move() -> None:
-    holders: list[str | None] = [None, None, None, "n1", "n1", None]
-    stage = play(beside(n1=N1, n2=N2), before=lambda stage: stage.supervisor.holders.extend(holders))
+@pytest.mark.parametrize("later", [None, "n2"])
+def test_to_lose_the_lead_by_the_cut_is_no_move(later: str | None) -> None:
+    stage = led((0, "n1"), (2.2, later), slow=0.1)
     assert len(stage.of("begin")) == 1
     assert stage.of("moved", "unplaced") == []
 
 
+def test_an_election_is_waited_for() -> None:
+    stage = led((0, None), (3.0, "n1"))
+    (begin,) = stage.of("begin")
+    assert begin["t"] / S == pytest.approx(3.0, abs=0.2)
+    assert stage.of("moved", "unplaced") == []
+
+
 @pytest.mark.parametrize(
-    ("holders", "words"),
-    [
-        ([None], "nobody held it"),
-        ([LinkError("leader() raised")], r"leader() raised"),
-        (["n9"], "n9 held it"),
-    ],
+    ("holder", "words"), [(None, "nobody held it"), ("!leader() raised", "leader() raised"), ("n9", "n9 held it")]
 )
-def test_where_nobody_leads_nothing_is_injected(holders: list[Any], words: str) -> None:
-    stage = play(beside(n1=N1, n2=N2), before=lambda stage: stage.supervisor.holders.extend(holders))
+def test_where_nobody_leads_nothing_is_injected(holder: str | None, words: str) -> None:
+    stage = led((0, holder))
     assert stage.supervisor.lines == []
     (unplaced,) = stage.of("unplaced")
     assert words in unplaced["reason"]
@@ -297,10 +327,9 @@ def test_where_nobody_leads_nothing_is_injected(holders: list[Any], words: str) 
 
 
 def test_not_to_know_who_leads_when_it_has_begun_goes_on_record() -> None:
-    holders: list[Any] = ["n1", LinkError("before: no matter"), LinkError("it hangs")]
-    stage = play(beside(n1=N1, n2=N2), before=lambda stage: stage.supervisor.holders.extend(holders))
+    stage = led((0, "n1"), (2.05, "!it hangs"), slow=0.1)
     (unplaced,) = stage.of("unplaced")
-    assert "could not be asked again when it had begun: it hangs" in unplaced["reason"]
+    assert "was not known when it had begun: it hangs" in unplaced["reason"]
     assert len(stage.of("begin")) == 1
 
 
