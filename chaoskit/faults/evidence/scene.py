@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from chaoskit.errors import ChaosKitError
-from chaoskit.faults.evidence.model import Counters, Pids, Place
+from chaoskit.faults.evidence.model import Counters, Pids, Place, all_of
 from chaoskit.probes import ProbeResult, probe
 from chaoskit.toxiproxy.model import LinkCounters
 
@@ -57,7 +57,9 @@ class Scene:
         """Ask before the fault, two rounds: once per link, however many want to know."""
 
         async def twice() -> list[ProbeResult]:
-            return await self.ask(link, timeout) + await self.ask(link, timeout)
+            found = await self.ask(link, timeout)
+            # A link that does not answer has had its time: the fault is due.
+            return found + await self.ask(link, timeout) if all_of(found, "answered") else found
 
         if link not in self._base:
             self._base[link] = asyncio.create_task(twice())

@@ -97,11 +97,12 @@ class LinkSight(Sight):
 
     async def before(self, timeout: float) -> None:
         """Round trips, and a connection that will be older than the fault."""
-        await self.scene.learn(self.link, timeout)
-        if self.holds:
-            host, port, protocol, path = self.scene.places[self.link]
-            self.old = Canary(host, port, protocol, path)
-            await self.old.open(timeout)
+        if not self.holds:
+            await self.scene.learn(self.link, timeout)
+            return
+        host, port, protocol, path = self.scene.places[self.link]
+        self.old = Canary(host, port, protocol, path)
+        await asyncio.gather(self.scene.learn(self.link, timeout), self.old.open(timeout))
 
     @classmethod
     def blind(cls, item: Evidence, protocol: Protocol, counted: bool) -> str | None:

@@ -40,7 +40,7 @@ FAULTS: list[tuple[str, dict[str, Any]]] = [
     ("flaky", {"share": "20%", "how": "silent"}),
     ("flap", {"down": "1s", "up": "1s"}),
 ]
-FIRST, _, LAST = os.environ.get("CHAOSKIT_FAULT_SEEDS", "0-4").partition("-")
+FIRST, _, LAST = os.environ.get("CHAOSKIT_FAULT_SEEDS", "0-2").partition("-")
 
 
 def effects_of(draw: random.Random, server: Any) -> list[LinkEffect]:
@@ -70,7 +70,9 @@ def test_the_server_says_what_the_fold_says(seed: int, server: tuple[str, str], 
             upstream = f"127.0.0.1:{link.backend.port}"
             await links.create([ProxySpec(name=one.id, listen="127.0.0.1:0", upstream=upstream) for one in LINKS])
             # Connections that are open, and traffic, while everything changes under them.
-            traffic = [load(int((await client.get(one.id)).listen.rpartition(":")[2]), users=3) for one in LINKS]
+            traffic = [
+                load(int((await client.get(one.id)).listen.rpartition(":")[2]), users=2, every=0.05) for one in LINKS
+            ]
             for one in traffic:
                 one.start()
             try:

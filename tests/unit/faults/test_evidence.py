@@ -212,6 +212,22 @@ def test_nodes(kind: str, now: list[dict[str, object]], bites: bool, is_gone: bo
     assert asyncio.run(main()) == (bites, is_gone)
 
 
+def test_a_link_that_is_dead_before_the_fault_does_not_hold_the_fault_up() -> None:
+    async def main() -> float:
+        with socket.socket() as sock:
+            sock.bind(("127.0.0.1", 0))
+            sock.listen(64)  # connects are taken, and nobody answers
+            witness = Witness(
+                (evidence("latency", 0.1),), {LINK: ("127.0.0.1", sock.getsockname()[1], "resp", "/")}, None
+            )  # type: ignore[arg-type]
+            start = time.monotonic()
+            await witness.before(1.0)
+            witness.close()
+            return time.monotonic() - start
+
+    assert asyncio.run(main()) < 1.9  # one round; two would take two seconds
+
+
 def test_plain_tcp_is_honest_about_what_it_cannot_show() -> None:
     async def main() -> Observation:
         witness = Witness((evidence("latency", 0.1),), {LINK: ("127.0.0.1", 1, "tcp", "/")}, None)  # type: ignore[arg-type]
