@@ -74,12 +74,14 @@ class Table:
         assert self._stack is not None
         host, port, protocol, path = self._stack.canaries[name]
         source, _, destination = name.partition("->")
-        service = self._target.service_of(destination.rpartition(":")[0])
+        node, _, asked = destination.rpartition(":")
+        service = self._target.service_of(node)
+        first = service.ports[:1] == (int(asked),)
         return {
             "id": name,
             "source": source,
             "listen": f"{host}:{port}",
             "protocol": protocol,
-            "talk": how_to_talk(host, port, protocol, path, service),
+            "talk": how_to_talk(host, port, protocol, path, service, for_clients=first),
             "bent_by": [str(fault["id"]) for fault in active if name in fault["links"]],
         }

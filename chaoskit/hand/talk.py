@@ -9,9 +9,15 @@ from chaoskit.stack.topology import Protocol, Service
 __all__ = ["how_to_talk"]
 
 
-def how_to_talk(host: str, port: int, protocol: Protocol, path: str, service: Service) -> str:
-    """A command that talks to `service` through the link at host:port; passwords are left to the tool to ask for."""
-    if service.server == "etcd" or "etcd" in (service.image or ""):
+def how_to_talk(
+    host: str, port: int, protocol: Protocol, path: str, service: Service, *, for_clients: bool = True
+) -> str:
+    """A command that talks to `service` through the link at host:port; passwords are left to the tool to ask for.
+
+    Args:
+        for_clients: the link leads to the service's first port, where its clients dial, not its peers.
+    """
+    if for_clients and (service.server == "etcd" or "etcd" in (service.image or "")):
         return f"etcdctl --endpoints=http://{host}:{port} endpoint status"
     if protocol in ("http", "https"):
         insecure = "" if protocol == "http" else " --insecure"  # its certificate is not for this address

@@ -98,6 +98,7 @@ def test_how_to_talk() -> None:
     assert how_to_talk("127.2.3.4", 7, "tcp", "/", web) == "nc 127.2.3.4 7"
     etcd = Service(name="n1", server="etcd")
     assert how_to_talk("127.2.3.4", 2379, "http", "/", etcd).startswith("etcdctl --endpoints=http://127.2.3.4:2379")
+    assert how_to_talk("127.2.3.4", 2380, "http", "/v", etcd, for_clients=False) == "curl -i http://127.2.3.4:2380/v"
 
 
 def test_options_that_are_no_options_are_parameters() -> None:
