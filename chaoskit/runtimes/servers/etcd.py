@@ -17,7 +17,7 @@ from chaoskit.stack.topology import Protocol
 __all__ = ["SERVER", "Etcd"]
 
 # A lone member has no peers, and etcd insists on an address for them: a socket in its data folder, where it runs.
-_NO_PEERS = "unix://peers"
+_NO_PEERS = "unix://peers:0"
 
 
 class Etcd:

@@ -1,4 +1,4 @@
-"""The shipped etcd under a real supervisor: `etcd_cluster.py FOLDER COMPOSE_FILE STORY`. Prints one JSON object."""
+"""The shipped etcd under a real supervisor: `etcd_cluster.py FOLDER COMPOSE_FILE STORY …`. Prints one JSON object."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from chaoskit import registry
 from chaoskit.faults.model import Ground
 from chaoskit.safety.session import Supervisor
 from chaoskit.stack.compose import load_target
-from chaoskit.stack.effects import ActionEffect
+from chaoskit.stack.effects import ActionEffect, NodeEffect
 from chaoskit.store import RunDir
 
 PATIENCE_S = 20.0  # until a majority has elected, or all agree: ten times what it takes
@@ -26,16 +26,17 @@ GIVE_UP_S = 2.0  # of a client, on a member that cannot answer
 class Cluster:
     """The stack that is up. Clients ask over their own links, as traffic does."""
 
-    def __init__(self, folder: Path, compose: Path) -> None:
+    def __init__(self, folder: Path, compose: Path, interposition: str) -> None:
         self.target = load_target(compose, {})
         self.runtime, self.supervisor = registry.load("runtime", "process")(), Supervisor()
         self.run = RunDir.create(folder, "etcd")
-        self.stack = self.runtime.layout(self.target, {}, self.run.block("default"), "hosts")
+        self.stack = self.runtime.layout(self.target, {}, self.run.block("default"), interposition)
         self.nodes = [spec.name for spec in self.stack.nodes]
 
     async def ask(self, node: str, path: str, body: dict[str, Any], *, past: bool = False) -> dict[str, Any] | None:
         """The answer of a member to the client beside it (or past every link); None when there is none in time."""
-        host, port = self.stack.canaries[f"client@{node}->{node}:2379"][:2]
+        link = next(link for link in self.target.topology.links_to(node) if link.source.startswith("client"))
+        host, port = self.stack.canaries[link.id][:2]
         place = self.stack.real[f"{node}:2379"] if past else f"{host}:{port}"
 
         def post() -> dict[str, Any] | None:
@@ -129,12 +130,23 @@ async def moved(cluster: Cluster) -> dict[str, Any]:
     return {"leaders": seen}
 
 
-async def main(folder: str, compose: str, story: str) -> dict[str, Any]:
-    cluster = Cluster(Path(folder), Path(compose))
+async def alone(cluster: Cluster) -> dict[str, Any]:
+    """An etcd of one member answers, also after it was killed."""
+    (node,) = cluster.nodes
+    written = await cluster.put(node, "k", "1")
+    kill = NodeEffect(id="kill/1", injection="kill", node=node, state="killed")
+    await cluster.supervisor.begin([kill], time.monotonic_ns() + round(60e9))
+    dead = await cluster.get(node, "k")
+    await cluster.supervisor.end([kill.id])
+    return {"written": written, "dead": dead, "again": await cluster.get(node, "k")}
+
+
+async def main(folder: str, compose: str, story: str, interposition: str = "hosts") -> dict[str, Any]:
+    cluster = Cluster(Path(folder), Path(compose), interposition)
     await cluster.supervisor.start(cluster.run, deadline_s=200)
     try:
         ready = await cluster.supervisor.up(cluster.stack)
-        found = await {"isolated": isolated, "moved": moved}[story](cluster)
+        found = await {"isolated": isolated, "moved": moved, "alone": alone}[story](cluster)
         return {"ready": ready, "users": sorted({str(spec.user) for spec in cluster.stack.nodes}), **found}
     finally:
         await cluster.supervisor.bye()

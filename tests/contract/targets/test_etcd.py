@@ -35,11 +35,11 @@ def folder() -> Iterator[Path]:
     shutil.rmtree(made, ignore_errors=True)
 
 
-def tell(folder: Path, compose: str, story: str, python: tuple[str, ...] = (sys.executable,)) -> Any:
+def tell(folder: Path, compose: str, *story: str, python: tuple[str, ...] = (sys.executable,)) -> Any:
     if python[0] == "setpriv":
         os.chown(folder, 65534, 65534)
     state = ["env", f"CHAOSKIT_STATE={folder}/state", f"XDG_CACHE_HOME={folder}/cache"]
-    command = [*state, *python, str(SCRIPT), str(folder / "runs"), str(TARGET / compose), story]
+    command = [*state, *python, str(SCRIPT), str(folder / "runs"), str(TARGET / compose), *story]
     done = subprocess.run(command, capture_output=True, text=True, cwd="/", timeout=220)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
@@ -50,7 +50,7 @@ def test_the_majority_goes_on_and_all_agree_when_it_is_over(
     folder: Path, who: str, request: pytest.FixtureRequest
 ) -> None:
     python = request.getfixturevalue("ordinary") if who == "ordinary" else (sys.executable,)
-    seen = tell(folder, "compose.yaml", "isolated", python)
+    seen = tell(folder, "compose.yaml", "isolated", python=python)
     assert max(seen["ready"].values()) < UP_S
     assert seen["before"] == [True, True, True]
     assert seen["failover"] >= 0 and seen["written"] >= 0
@@ -65,6 +65,14 @@ def test_leadership_moves_among_five(folder: Path) -> None:
     seen = tell(folder, "compose.five.yaml", "moved")
     assert max(seen["ready"].values()) < UP_S
     assert seen["leaders"] == ["n1", "n3", "n5"]
+
+
+def test_an_etcd_of_ones_own_needs_no_peers(folder: Path) -> None:
+    """The shortest Compose file that anybody could write for it; where addresses are rewritten, ports are scarce."""
+    compose = "services: {kv: {image: etcd}}\nx-chaoskit: {process: {kv: {server: etcd, health_path: /version}}}\n"
+    (folder / "compose.yaml").write_text(compose)
+    seen = tell(folder, str(folder / "compose.yaml"), "alone", "rewrite")
+    assert (seen["written"], seen["dead"], seen["again"]) == (True, None, ["1"])
 
 
 @pytest.mark.parametrize("file", ["compose.yaml", "compose.five.yaml"])

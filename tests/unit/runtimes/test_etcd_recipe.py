@@ -65,11 +65,11 @@ def test_alone_it_needs_no_second_port() -> None:
     argv = setup(others=())
     assert argv[2:6] == (
         "--name=n1",
-        "--initial-cluster=n1=unix://peers",
-        "--initial-advertise-peer-urls=unix://peers",
+        "--initial-cluster=n1=unix://peers:0",
+        "--initial-advertise-peer-urls=unix://peers:0",
         "--advertise-client-urls=http://n1:2379",
     )
-    assert argv[-1] == "--listen-peer-urls=unix://peers"
+    assert argv[-1] == "--listen-peer-urls=unix://peers:0"
 
 
 @pytest.mark.parametrize(
