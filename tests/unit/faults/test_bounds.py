@@ -6,7 +6,7 @@ import random
 from math import comb
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chaoskit.faults.evidence.statistics import change, interval, pause, share_above, share_below
@@ -27,6 +27,7 @@ def test_exact_bounds_of_a_share(hits: int, trials: int, low: float, high: float
     assert share_below(hits, trials) == pytest.approx(high, abs=2e-4)
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.integers(1, 300).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
 def test_a_bound_is_where_chance_becomes_one_in_twenty(case: tuple[int, int]) -> None:
     hits, trials = case

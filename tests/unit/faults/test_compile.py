@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -232,6 +232,7 @@ def test_a_flap_that_does_not_fit_its_time_is_refused(raw: dict[str, Any], durat
         compiled("flap", raw, duration=duration)
 
 
+@settings(max_examples=50, deadline=None)
 @given(down=st.integers(200, 5000), up=st.integers(200, 5000), more=st.floats(0.0, 60.0, allow_nan=False))
 def test_the_outages_of_a_flap_come_in_turns_and_stay_inside(down: int, up: int, more: float) -> None:
     duration = (down + up) / 1000 + more
