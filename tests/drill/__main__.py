@@ -120,7 +120,8 @@ def main() -> int:
             slow = f"work takes {result.starved:.1f} times as long as it should"
             late = f"gone {result.late:.1f} s late ({slow}): {'; '.join(result.lingered)}"
             what = "; ".join(result.left) or late
-            again = f"--seed {options.seed} --only {result.number} --server {options.server} --namespaces {options.namespaces}"
+            again = f"--seed {options.seed} --only {result.number} --server {options.server}"
+            again += f" --namespaces {options.namespaces}"
             again += " --user nobody" if os.geteuid() == 65534 else ""
             print(f"{result.text}: {what}\n  repeat: python tests/drill {again}", flush=True)
     for worker in workers:
