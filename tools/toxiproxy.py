@@ -81,6 +81,8 @@ def make() -> Path:
     with locked(folder.parent / f"{VERSION}.lock"):
         if all(os.access(folder / name, os.X_OK) for name in PROGRAMS):
             return folder
+        for stale in (*folder.parent.glob("build-*"), *folder.parent.glob("go-*")):  # of one that was killed
+            shutil.rmtree(stale, ignore_errors=True)
         go = _find_go() or _toolchain(folder.parent)
         say(f"building Toxiproxy {VERSION} with {go}")
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix="build-") as scratch:

@@ -91,6 +91,7 @@ def test_a_build_that_fails_leaves_nothing_half_made(nothing, tool, capsys, monk
     Path(go).write_text("#!/bin/sh\necho 'no such module'; exit 1\n")
     monkeypatch.setattr(tool, "_find_go", lambda: go)
     monkeypatch.setenv("PATH", os.defpath)
+    (nothing / "cache/chaoskit/toxiproxy/build-killed").mkdir(parents=True)
     assert tool.main([]) == 4
     assert "no such module" in capsys.readouterr().err
     assert [path.name for path in (nothing / "cache/chaoskit/toxiproxy").iterdir()] == ["2.12.0.lock"]

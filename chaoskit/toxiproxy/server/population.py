@@ -13,6 +13,8 @@ from chaoskit.toxiproxy.server.shapes import Refused, fields_of, short_text
 
 __all__ = ["Populated", "populate", "populate_from"]
 
+_LARGEST = 4 * 1024 * 1024  # bytes, as for the body of a request
+
 
 @dataclass(frozen=True)
 class Populated:
@@ -56,11 +58,17 @@ async def populate_from(file: str, proxies: Proxies, most: int) -> int:
         EnvironmentFault: the file cannot be read, is wrong, or one of them cannot be made.
     """
     try:
-        body = Path(file).read_bytes()
+        with Path(file).open("rb") as opened:
+            body = opened.read(_LARGEST + 1)
     except OSError as error:
         raise EnvironmentFault(
             f"the proxies of {file} cannot be read: {error.strerror}", hint="name a file that this user can read"
         ) from None
+    if len(body) > _LARGEST:
+        raise EnvironmentFault(
+            f"the proxies of {file} cannot be made: it is larger than {_LARGEST} bytes",
+            hint="name a file with a list of proxies",
+        )
     done = await populate(proxies, body, most)
     if done.message:
         raise EnvironmentFault(

@@ -11,6 +11,7 @@ import resource
 import signal
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from chaoskit.errors import EnvironmentFault
@@ -60,6 +61,7 @@ def run(options: Options) -> None:
     Raises:
         EnvironmentFault: the control address, the lag file or the proxies of the configuration cannot be had.
     """
+    _fill_standard_descriptors()
     descriptors = _raise_file_limit()
     with logging_as(os.environ.get("LOG_LEVEL")) as lines:
         with asyncio.Runner(loop_factory=_loop_factory(options.loop)) as runner:
@@ -100,7 +102,8 @@ async def _serve(options: Options, descriptors: int, *, announce: bool) -> None:
         gc.freeze()
         log(logging.INFO, "Starting Toxiproxy HTTP server", address=bound)
         if announce:
-            print(f"toxiproxy: listening on {bound}", flush=True)  # noqa: T201
+            with suppress(OSError):  # a full disk or a reader that has left is no reason not to serve
+                os.write(1, f"toxiproxy: listening on {bound}\n".encode())
         await stop.wait()
         log(logging.INFO, "Shutdown started")
     finally:
@@ -148,6 +151,13 @@ def _loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop] | None:
         return None
     factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
     return factory
+
+
+def _fill_standard_descriptors() -> None:
+    """Who closed 0, 1 or 2 before the start would see them given to sockets, and lines written into those."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)
 
 
 def _raise_file_limit() -> int:

@@ -104,6 +104,7 @@ def test_it_can_be_started_on_the_same_ports_again_at_once(tmp_path, number):
         (["--port", "{taken}"], "address already in use"),
         (["--host", "1.2.3.4"], "cannot assign requested address"),
         (["--port", "0", "--host", "127.0.0.1", "--lag-file", "{folder}/none/lag"], "lag file"),
+        (["--port", "0", "--host", "127.0.0.1", "--config", "/dev/zero"], "larger than"),
     ],
 )
 def test_what_cannot_start_says_why(arguments, message, tmp_path):
@@ -129,6 +130,31 @@ def test_a_full_disk_does_not_stop_it(tmp_path):
     process.terminate()
     _, errors = process.communicate(timeout=20)
     assert (process.returncode, errors) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("redirected", "level"), [(">/dev/full", ""), ("<&- >&- 2>&-", ""), ("| true", ""), (">/dev/full", "trace")]
+)
+def test_whoever_has_no_ear_for_it_is_served_all_the_same(redirected, level, wire):
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port = sock.getsockname()[1]
+    serve = f"{sys.executable} -m chaoskit.toxiproxy.server -host 127.0.0.1 -port {port}"
+    command = f"LOG_LEVEL={level} {serve} {redirected}"
+    process = subprocess.Popen(["/bin/sh", "-c", command], start_new_session=True)
+
+    def answers() -> bool:
+        with socket.socket() as sock:
+            return sock.connect_ex(("127.0.0.1", port)) == 0
+
+    try:
+        wire.until(answers)
+        with Client(f"http://127.0.0.1:{port}", timeout=20) as client:
+            assert client.version() == "2.12.0"
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(20)
+    wire.until(lambda: not answers())
 
 
 def test_it_can_still_be_healed_when_clients_have_taken_all_descriptors():
