@@ -175,7 +175,7 @@ class Cell:
         if kind == "stopped":
             self._control.interrupt("chaoskit stop")
             raise Interrupted("stopped by `chaoskit stop`")
-        if kind == "expired":
+        if kind in ("expired", "healed"):  # healed: at the deadline it could not be yet
             raise LinkError(f"the supervisor healed {event.get('ids')} at the deadline because the engine was late")
         if kind != "exit":
             return
