@@ -131,7 +131,7 @@ class _Expansion:
         if role is None:
             return Expanded(tuple(nodes), compiled({}))
         declared = {one.name: one.nodes for one in scene.target.roles}
-        if role not in declared:
+        if not declared.get(role):
             what = f"the target {scene.target.name} does not say who its {role} is"
             hint = (
                 f"declare it: x-chaoskit: roles: {role}, in {scene.target.compose_file}; {did_you_mean(role, declared)}"
