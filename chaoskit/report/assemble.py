@@ -205,6 +205,8 @@ def _reproduce(plan: Plan, environment: Mapping[str, Any], run: RunDir) -> Repro
         again = words
     if not any(word.startswith("--seed") for word in again):
         again = [*again, "--seed", str(experiment.seed)]
+    if plan.toxiproxy == "real" and not any(word.startswith("--toxiproxy") for word in again):
+        again = [*again, "--toxiproxy", "real"]
     return Reproduce(
         command=shlex.join(again),
         original=shlex.join(words),

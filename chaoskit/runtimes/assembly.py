@@ -269,12 +269,16 @@ def _rewriter(site: _Site, node: Node) -> Rewriter:
 
 def _proxy(site: _Site) -> LaunchSpec:
     host, port = site.addresses.control
+    if site.toxiproxy == "real":
+        argv = real_argv(host, port)
+        env = {**base_environment(str(site.folder)), "LOG_LEVEL": "info"}  # else it logs every request
+    else:
+        argv = server_argv(host, port, str(site.folder / "lag.jsonl"), None)
+        env = own_python_environment(str(site.folder))
     return LaunchSpec(
         name=PROXY,
-        argv=real_argv(host, port)
-        if site.toxiproxy == "real"
-        else server_argv(host, port, str(site.folder / "lag.jsonl"), None),
-        env=own_python_environment(str(site.folder)),
+        argv=argv,
+        env=env,
         cwd=str(site.folder),
         log=_log(site, PROXY),
         ready=ReadySpec(protocol="http", host=host, port=port, path="/version", interval=0.05),

@@ -311,3 +311,23 @@ def test_missing_packages_say_what_to_install(
 def test_folder_that_cannot_be_made(shop: Target, runtime: ProcessRuntime) -> None:
     with pytest.raises(EnvironmentFault, match="cannot be made"):
         runtime.layout(shop, {}, Path("/proc/nowhere"), "hosts")
+
+
+def test_the_original_toxiproxy_stands_in_the_same_place(shop, tmp_path, monkeypatch):
+    program = tmp_path / "toxiproxy-server"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("TOXIPROXY_SERVER", str(program))
+    runtime = ProcessRuntime()
+    try:
+        stack = runtime.layout(shop, {}, tmp_path / "a block", "rewrite", "real")
+    finally:
+        runtime.release()
+    host, _, port = stack.control.rpartition(":")
+    assert stack.toxiproxy == "real"
+    assert stack.proxy_process.argv == (str(program), "-host", host, "-port", port)
+    assert stack.proxy_process.ready.port == int(port)
+    monkeypatch.setenv("TOXIPROXY_SERVER", str(tmp_path / "gone"))
+    with pytest.raises(EnvironmentFault, match="TOXIPROXY_SERVER"):
+        runtime.layout(shop, {}, tmp_path / "another", "rewrite", "real")
+    runtime.release()
