@@ -1,7 +1,7 @@
 """Where clients of one proxy come in: accepted a few at a time, or left hanging as on a cut wire.
 
-Not an asyncio server, because uvloop's closes itself without a word when the process is out of descriptors: the proxy
-would refuse its clients from then on, although nobody asked for an outage.
+Not an asyncio server, because uvloop's can close itself without a word once the process is out of descriptors: the
+proxy would refuse its clients from then on, although nobody asked for an outage.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from chaoskit.linux import Timerfd
 __all__ = ["LoopTimers", "Timer", "Timers"]
 
 _LATEST = 1 << 62  # nanoseconds, more than a century: beyond it the kernel's structures overflow
+_FEW = 1000  # timers that are not worth being tidied up
 _DAY = 86_400_000  # milliseconds; event loops refuse timers that are years away
 
 
@@ -64,6 +65,7 @@ class LoopTimers:
         self._order = 0
         self._armed = 0  # instant at which the next wake-up is due, 0 = none
         self._latest = 0
+        self._tidy_at = _FEW
         self._fd = _timerfd() if exact else None
         self._handle: asyncio.TimerHandle | None = None
         if self._fd is not None:
@@ -79,6 +81,8 @@ class LoopTimers:
         when = min(when, _LATEST)
         timer = Timer(when, self._order, callback)
         heapq.heappush(self._heap, timer)
+        if len(self._heap) > self._tidy_at:
+            self._tidy()
         if not self._armed or when < self._armed:
             self._arm(when)
         return timer
@@ -97,6 +101,12 @@ class LoopTimers:
             self._loop.remove_reader(self._fd.fileno())
             self._fd.close()
             self._fd = None
+
+    def _tidy(self) -> None:
+        """Forget what was cancelled: timers of the far future, one a connection, would pile up until they are due."""
+        self._heap[:] = [timer for timer in self._heap if timer.callback is not None]
+        heapq.heapify(self._heap)
+        self._tidy_at = max(2 * len(self._heap), _FEW)
 
     def _arm(self, when: int) -> None:
         self._armed = when

@@ -62,6 +62,55 @@ def test_cancelled_ones_do_not_fire_and_firing_ones_may_add_more(runner, exact):
     runner.run(main())
 
 
+def test_cancelled_ones_of_the_far_future_do_not_pile_up(runner, exact):
+    async def main() -> None:
+        timers = LoopTimers(asyncio.get_running_loop(), exact=exact)
+        fired = []
+        kept = [timers.at(timers.now() + (number + 1) * MS // 100, lambda: fired.append(1)) for number in range(3000)]
+        for number in range(20_000):
+            timers.at(timers.now() + (1 << 62) + number, fired.clear).cancel()
+        assert len(timers._heap) <= 2 * len(kept) + 2
+        await until(lambda: len(fired) == len(kept))
+        timers.close()
+
+    runner.run(main())
+
+
+def test_no_instant_is_too_far_away(runner, exact):
+    async def main() -> None:
+        timers = LoopTimers(asyncio.get_running_loop(), exact=exact)
+        fired = []
+        timers.at(1 << 200, lambda: fired.append("never"))
+        timers.at(timers.now() + MS, lambda: fired.append("soon"))
+        await until(lambda: fired)
+        assert fired == ["soon"]
+        timers.close()
+
+    runner.run(main())
+
+
+def test_one_that_asks_for_another_at_once_lets_sockets_have_their_turn(runner, exact):
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        timers = LoopTimers(loop, exact=exact)
+        turns = []
+
+        def again() -> None:
+            turns.append("timer")
+            timers.at(timers.now(), again)
+
+        timers.at(timers.now(), again)
+        for _ in range(50):
+            await asyncio.sleep(0)
+            turns.append("loop")
+        assert turns.count("loop") == 50
+        await until(lambda: turns.count("timer") > 5)
+        assert max(map(len, "".join(turn[0] for turn in turns).split("l"))) <= 2
+        timers.close()
+
+    runner.run(main())
+
+
 def test_one_that_fails_does_not_stop_the_others(runner, exact):
     async def main() -> None:
         loop = asyncio.get_running_loop()
