@@ -24,6 +24,23 @@ def server(request, tmp_path, wire):
         yield server
 
 
+@pytest.fixture
+def begin():
+    """`subprocess.Popen`, and whatever becomes of the test nothing is left running."""
+    begun = []
+
+    def begin(argv, **how) -> subprocess.Popen[str]:
+        begun.append(subprocess.Popen(argv, **how))
+        return begun[-1]
+
+    yield begin
+    for process in begun:
+        process.kill()
+        process.wait()
+        for stream in filter(None, (process.stdout, process.stderr)):
+            stream.close()
+
+
 def lag_lines(server) -> list[dict]:
     return [json.loads(line) for line in server.lag_file.read_text().splitlines()]
 
@@ -43,10 +60,10 @@ def test_lag_is_written_ten_times_a_second_and_shows_a_stall(server, wire):
     wire.until(lambda: max(line["lag_ns"] for line in lag_lines(server)) >= 400_000_000)
 
 
-def test_what_was_measured_survives_kill_9(tmp_path):
+def test_what_was_measured_survives_kill_9(tmp_path, begin):
     argv = server_argv("127.0.0.1", 0, str(tmp_path / "lag.jsonl"), 3)
     assert argv[0] == sys.executable
-    process = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
+    process = begin(argv, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert "listening on 127.0.0.1:" in process.stdout.readline()
     end = time.monotonic() + 20
@@ -83,11 +100,11 @@ def test_sigterm_closes_everything_and_leaves_with_zero(server, wire):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_can_be_started_on_the_same_ports_again_at_once(tmp_path, number):
+def test_it_can_be_started_on_the_same_ports_again_at_once(tmp_path, number, begin):
     port = 0
     for _ in range(3):
         argv = server_argv("127.7.7.7", port, None, None)
-        process = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
+        process = begin(argv, stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None
         port = int(process.stdout.readline().rpartition(":")[2])
         with Client(f"http://127.7.7.7:{port}", timeout=20) as client:
@@ -119,9 +136,9 @@ def test_what_cannot_start_says_why(arguments, message, tmp_path):
     assert "Traceback" not in done.stderr
 
 
-def test_a_full_disk_does_not_stop_it(tmp_path):
+def test_a_full_disk_does_not_stop_it(tmp_path, begin):
     argv = server_argv("127.0.0.1", 0, "/dev/full", None)
-    process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = begin(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     port = int(process.stdout.readline().rpartition(":")[2])
     time.sleep(0.3)
@@ -135,13 +152,13 @@ def test_a_full_disk_does_not_stop_it(tmp_path):
 @pytest.mark.parametrize(
     ("redirected", "level"), [(">/dev/full", ""), ("<&- >&- 2>&-", ""), ("| true", ""), (">/dev/full", "trace")]
 )
-def test_whoever_has_no_ear_for_it_is_served_all_the_same(redirected, level, wire):
+def test_whoever_has_no_ear_for_it_is_served_all_the_same(redirected, level, wire, begin):
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         port = sock.getsockname()[1]
     serve = f"{sys.executable} -m chaoskit.toxiproxy.server -host 127.0.0.1 -port {port}"
     command = f"LOG_LEVEL={level} {serve} {redirected}"
-    process = subprocess.Popen(["/bin/sh", "-c", command], start_new_session=True)
+    process = begin(["/bin/sh", "-c", command], start_new_session=True)
 
     def answers() -> bool:
         with socket.socket() as sock:
@@ -157,13 +174,13 @@ def test_whoever_has_no_ear_for_it_is_served_all_the_same(redirected, level, wir
     wire.until(lambda: not answers())
 
 
-def test_it_can_still_be_healed_when_clients_have_taken_all_descriptors():
+def test_it_can_still_be_healed_when_clients_have_taken_all_descriptors(begin):
     code = (
         "import resource, sys; resource.setrlimit(resource.RLIMIT_NOFILE, (260, 260));"
         "from chaoskit.toxiproxy.server.__main__ import main; sys.exit(main())"
     )
     argv = [sys.executable, "-c", code, "--host", "127.0.0.1", "--port", "0"]
-    process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = begin(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     port = int(process.stdout.readline().rpartition(":")[2])
     with socket.create_server(("127.0.0.1", 0), backlog=500) as listener:
@@ -214,9 +231,9 @@ def test_the_seed_decides_which_connections_are_hit(tmp_path, wire):
 
 
 @pytest.mark.needs("ordinary-user")
-def test_as_an_ordinary_user(ordinary, tmp_path):
+def test_as_an_ordinary_user(ordinary, tmp_path, begin):
     argv = [*ordinary, "-m", "chaoskit.toxiproxy.server", "--host", "127.0.0.1", "--port", "0"]
-    process = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, cwd="/", env={**os.environ})
+    process = begin(argv, stdout=subprocess.PIPE, text=True, cwd="/", env={**os.environ})
     assert process.stdout is not None
     port = int(process.stdout.readline().rpartition(":")[2])
     with Client(f"http://127.0.0.1:{port}", timeout=20) as client:
