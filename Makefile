@@ -5,7 +5,7 @@ PY := .venv/bin/python
 PYTEST := $(PY) -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev demo test lint format quality drill bench lock clean
+.PHONY: help install install-dev demo test lint format quality fuzz drill toxiproxy bench lock clean
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -29,6 +29,13 @@ test: install-dev ## unit, contract and end-to-end tests
 
 quality: install-dev ## planted bugs must be found, sound variants never accused, over many seeds (long)
 	@$(PYTEST) --timeout 1800 tests/quality
+
+FUZZED := tests/contract/toxiproxy/test_control_fuzz.py tests/contract/toxiproxy/test_data_path_fuzz.py
+fuzz: install-dev ## throw random requests and bytes at the proxy for ten minutes (the seed is printed)
+	@CHAOSKIT_FUZZ_SECONDS=$${CHAOSKIT_FUZZ_SECONDS:-300} $(PYTEST) --timeout 3600 $(FUZZED)
+
+toxiproxy: install ## make the original Toxiproxy from source, to run the same experiments over it
+	@$(PY) tools/toxiproxy.py
 
 # Each with a seed of its own, which is printed; where there is no real Toxiproxy, tools/toxiproxy.py makes one.
 DRILL := $(PY) tests/drill

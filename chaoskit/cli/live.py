@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -81,10 +81,19 @@ def sentence(event: Mapping[str, Any]) -> str | None:
             return f"{where}fault ends: {event['id']}"
         case "seen" | "gone":
             words = "seen to bite" if kind == "seen" else "seen to be gone"
-            return f"{where}{event['id']} {words}: {'; '.join(event['evidence'])}"
+            return f"{where}{event['id']} {words}: {_few(event['evidence'])}"
         case "unseen" | "stayed":
             words = "NOT seen to bite" if kind == "unseen" else "NOT seen to be gone"
-            return f"{where}{event['id']} {words}: {'; '.join(event['evidence'])}"
+            return f"{where}{event['id']} {words}: {_few(event.get('missing') or event['evidence'])}"
+        case "placed":
+            return f"{where}{event['id']}: the {event['role']} is {event['holder']}"
+        case "moved":
+            return f"{where}{event['id']}: the {event['role']} moved from {event['holder']} to {event['now']} meanwhile"
+        case "unplaced":
+            return f"{where}{event['id']} is NOT known to be where it should: {event['reason']}"
+        case "leaked":
+            whose = event["source"] or "somebody"
+            return f"{where}LEAKED: {whose} is connected to {event['destination']} past its link"
         case "steady":
             return f"{where}steady state: {event['text']}"
         case "exit":
@@ -168,7 +177,13 @@ class LiveView:
         return Group(*lines)
 
 
-_LOUD = {"unseen", "stayed", "abort", "interrupted", "error", "exit"}
+_LOUD = {"unseen", "stayed", "unplaced", "leaked", "abort", "interrupted", "error", "exit"}
+_FEW = 3  # pieces of evidence in one line; the report has all of them
+
+
+def _few(texts: Sequence[str]) -> str:
+    more = len(texts) - _FEW
+    return "; ".join(texts[:_FEW]) + (f"; and {more} more" if more > 0 else "")
 
 
 def _countdown(left: float | None) -> str:

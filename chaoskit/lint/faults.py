@@ -7,7 +7,6 @@ from typing import Any
 
 from chaoskit import registry
 from chaoskit.errors import PlanError
-from chaoskit.faults.evidence.kinds import blind
 from chaoskit.faults.model import Compiled, Fault, Ground, ParameterError
 from chaoskit.lint.model import Expanded, Scene, derive_seed, stretches
 from chaoskit.spec.model import Injection
@@ -151,7 +150,13 @@ class _Expansion:
     def _seen(self, found: Expanded) -> None:
         """Warn where nothing can show what is asked for."""
         protocols = {link.id: link.protocol for link in self._scene.target.topology.links}
+        counted = self._scene.toxiproxy == "embedded"
         for item in found.compiled.evidence:
-            reason = blind(item, protocols.get(item.link or "", "tcp"), counted=self._scene.toxiproxy == "embedded")
+            protocol = protocols.get(item.link or "", "tcp")
+            if item.link is None or (counted and protocol != "tcp"):
+                continue  # a canary speaks and the link counts: one of them shows it
+            from chaoskit.faults.evidence.kinds import blind  # loads what `validate` can mostly do without
+
+            reason = blind(item, protocol, counted=counted)
             if reason is not None:
                 self._scene.warn(reason)

@@ -12,6 +12,7 @@ import pytest
 
 from chaoskit.errors import ExitCode
 
+pytestmark = pytest.mark.alone
 AROUND = Path(__file__).resolve().parent / "around"
 
 

@@ -29,7 +29,7 @@ PAIRS = [(a, b) for a in NODES for b in NODES if a != b]
 LEAST_S, MOST_S = 1.0, 15.0  # how long a cut is listened to; longer only while something open has not been heard yet
 UNDER_WAY_S = 0.3  # what had passed the link when it was cut may take so long to arrive and be written down
 
-pytestmark = [pytest.mark.needs("namespaces"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.needs("namespaces"), pytest.mark.timeout(240), pytest.mark.alone]
 
 Way = tuple[str, str]  # link, and `up` or `down`
 
