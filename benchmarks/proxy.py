@@ -266,12 +266,24 @@ def running(name: str, argv: list[str], port: int, upstream: list[int]) -> Itera
             process.terminate()
 
 
+def undisturbed(server: Server) -> tuple[float, float]:
+    """Small messages a second, and the processor time that they took: of three tries the one with the most of it.
+
+    A server that carries all it can has its core for itself. Where others take a part of it the rate tells of them; so
+    the choice is made by what the server got, and never by what it did with it.
+    """
+    tries = []
+    while len(tries) < 3 and (not tries or tries[-1][1] < 0.85 * SMALL_SECONDS):
+        before = server.cpu()
+        rate = measure("small", server.ports["echo"])["rate"]
+        tries.append((rate, server.cpu() - before))
+    return max(tries, key=lambda one: one[1])
+
+
 def one_round(server: Server, echo: int) -> dict[str, float]:
     """Everything that is compared, once."""
     direct, through = measure("pings", echo, PINGS), measure("pings", server.ports["echo"], PINGS)
-    before = server.cpu()
-    rate = measure("small", server.ports["echo"])["rate"]
-    small_cpu = server.cpu() - before
+    rate, small_cpu = undisturbed(server)
     before = server.cpu()
     mb = measure("bulk", server.ports["sink"])["rate"]
     bulk_cpu = server.cpu() - before

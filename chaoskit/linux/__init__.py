@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from chaoskit.linux.calls import parent_death_signal, remove_shared_memory, subreaper
     from chaoskit.linux.capabilities import Capabilities, isolated_python, probe
-    from chaoskit.linux.filters import deafen, hear
     from chaoskit.linux.halting import halt
     from chaoskit.linux.isolation import enter, hosts_text, mount_proc, nsswitch_text, open_up, private_names
     from chaoskit.linux.launcher import CANNOT_ISOLATE, CANNOT_START, END, Launch
@@ -34,7 +33,6 @@ _HOME = {
     "calls": ("parent_death_signal", "remove_shared_memory", "subreaper"),
     "isolation": ("enter", "hosts_text", "mount_proc", "nsswitch_text", "open_up", "private_names"),
     "capabilities": ("Capabilities", "isolated_python", "probe"),
-    "filters": ("deafen", "hear"),
     "halting": ("halt",),
     "launcher": ("CANNOT_ISOLATE", "CANNOT_START", "END", "Launch"),
     "procfs": (
@@ -76,11 +74,9 @@ __all__ = [
     "boot_id",
     "command",
     "connected",
-    "deafen",
     "descendants",
     "enter",
     "halt",
-    "hear",
     "hosts_text",
     "identity",
     "isolated_python",

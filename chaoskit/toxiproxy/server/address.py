@@ -7,9 +7,9 @@ import errno
 import ipaddress
 import socket
 
-__all__ = ["AddressError", "join", "listen", "parse", "resolve"]
+__all__ = ["BACKLOG", "AddressError", "join", "listen", "parse", "resolve"]
 
-_BACKLOG = 4096  # the kernel lowers it to net.core.somaxconn
+BACKLOG = 4096  # the kernel lowers it to net.core.somaxconn
 
 
 class AddressError(ValueError):
@@ -113,7 +113,7 @@ def _listen(host: str, port: int) -> socket.socket:
         if host == "::":
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         sock.bind((host, port))
-        sock.listen(_BACKLOG)
+        sock.listen(BACKLOG)
     except OSError:
         sock.close()
         raise
