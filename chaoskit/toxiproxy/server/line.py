@@ -25,7 +25,8 @@ class Line(Stage, ABC):
     """A queue of reads.
 
     Class attributes:
-        limit: bytes held before the source is no longer read; it is read again at half of that.
+        limit: bytes held before the source is no longer read; it is read again at half of that, or when
+            a single read is left.
 
     Attributes, set by `plan`:
         piece: how many bytes of the head leave next. due: when, in nanoseconds.
@@ -124,7 +125,8 @@ class Line(Stage, ABC):
         return self.waiting + _EACH * len(self.line)
 
     def _relieve(self) -> None:
-        if self._holding and self._size <= self.limit // 2:
+        # The last read calls for the next one, however long it is: an empty queue would cost throughput.
+        if self._holding and (self._size <= self.limit // 2 or len(self.line) <= 1):
             self._holding = False
             self.pipe.release()
 
