@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["AsyncClient", "Client", "ToxiproxyError"]
 
+_AT_ONCE = 4  # requests under way in one asynchronous client: more of them only wait for each other's processor time
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -130,6 +132,7 @@ class AsyncClient(_Verbs):
 
         self.url = url.rstrip("/")
         self._timeout = timeout
+        self._turn = asyncio.Semaphore(_AT_ONCE)
         self._http = httpx.AsyncClient(**_settings(self.url, timeout))
 
     async def run(self, flow: Flow[T]) -> T:
@@ -144,7 +147,8 @@ class AsyncClient(_Verbs):
             request = next(flow)
             while True:
                 try:
-                    async with asyncio.timeout(self._timeout):
+                    # Waiting for a turn does not count as waiting for the server.
+                    async with self._turn, asyncio.timeout(self._timeout):
                         reply = _reply(await self._http.request(request.method, request.path, json=request.body))
                 except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
                     raise _no_answer(self.url, request, error) from error
