@@ -100,9 +100,9 @@ REAL = pytest.param("real", marks=pytest.mark.needs("toxiproxy"))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a test on the servers that its module names in KINDS; on all of them if it names none."""
+    """Run a test on the servers that its module names in KINDS; by default on the usual loop and on the original."""
     if "toxiproxy_server" in metafunc.fixturenames:
-        kinds = list(getattr(metafunc.module, "KINDS", ("uvloop", "asyncio", "real")))
+        kinds = list(getattr(metafunc.module, "KINDS", ("uvloop", "real")))
         if "embedded" in metafunc.fixturenames and "real" in kinds:
             kinds.remove("real")
         metafunc.parametrize(

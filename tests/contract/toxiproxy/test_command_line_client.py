@@ -11,7 +11,6 @@ import pytest
 
 from chaoskit.runtimes.real_toxiproxy import find_server, made_folder
 
-KINDS = ("uvloop", "real")
 pytestmark = pytest.mark.needs("toxiproxy")
 
 

@@ -17,7 +17,6 @@ import pytest
 from chaoskit.stack.effects import Toxic
 from chaoskit.toxiproxy.client import Client, ToxiproxyError
 
-KINDS = ("uvloop", "real")
 SOON = 0.4  # seconds: what has not come by then has not come "at once"
 
 

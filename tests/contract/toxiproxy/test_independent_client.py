@@ -9,8 +9,6 @@ from toxiproxy import Toxiproxy
 from toxiproxy.api import APIConsumer
 from toxiproxy.exceptions import InvalidToxic, NotFound, ProxyExists
 
-KINDS = ("uvloop", "real")
-
 
 @pytest.fixture
 def theirs(toxiproxy_server, client):

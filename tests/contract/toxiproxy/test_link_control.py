@@ -14,7 +14,6 @@ from chaoskit.stack.launch import ProxySpec
 from chaoskit.toxiproxy.links import ToxiproxyLinks
 from chaoskit.toxiproxy.model import same_toxics
 
-KINDS = ("uvloop", "real")
 LINK = "api->db:5432"
 SLOW = Toxic(name="slow", type="latency", attributes={"latency": 5})
 SLOWER = Toxic(name="slow", type="latency", attributes={"latency": 9, "jitter": 1})

@@ -11,6 +11,8 @@ import pytest
 
 MS = 0.001
 
+KINDS = ("uvloop", "asyncio", "real")
+
 
 class TestWithoutToxics:
     def test_bytes_pass_both_ways_and_the_end_of_one_side_closes_the_other(self, link, wire):

@@ -9,8 +9,6 @@ import socket
 
 import pytest
 
-KINDS = ("uvloop", "real")
-
 
 class Api:
     def __init__(self, server) -> None:

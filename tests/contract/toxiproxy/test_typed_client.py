@@ -13,8 +13,6 @@ from chaoskit.stack.effects import Toxic
 from chaoskit.stack.launch import ProxySpec
 from chaoskit.toxiproxy.client import AsyncClient, Client, ToxiproxyError
 
-KINDS = ("uvloop", "real")
-
 
 class _Driver:
     """Calls the verbs of either client in the same way."""
