@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Sequence
 
@@ -14,6 +15,8 @@ from chaoskit.toxiproxy.flows import Flow, ToxiproxyError
 from chaoskit.toxiproxy.model import LinkCounters, Proxy, same_toxic, same_toxics
 
 __all__ = ["ToxiproxyLinks", "server_argv"]
+
+_log = logging.getLogger(__name__)
 
 
 def server_argv(host: str, port: int, lag_file: str | None, seed: int | None) -> tuple[str, ...]:
@@ -36,6 +39,7 @@ class ToxiproxyLinks:
 
     def __init__(self, control: str, *, timeout: float = 5.0) -> None:
         self._client = AsyncClient(f"http://{control}", timeout=timeout)
+        self._upstreams: dict[str, str] = {}  # as made
 
     async def create(self, proxies: Sequence[ProxySpec]) -> None:
         """Make the cut points, clean: enabled and without toxics, also where they were there before.
@@ -44,17 +48,19 @@ class ToxiproxyLinks:
             LinkError: an address is taken or unknown, no answer, or one reads back otherwise.
         """
         found = await self._client.populate(proxies)
+        self._upstreams.update((proxy.name, proxy.upstream) for proxy in proxies)
         for name, proxy in found.items():
             if proxy.state != LinkState():
                 await self.apply(name, LinkState())
 
     async def apply(self, link: str, state: LinkState) -> LinkState:
-        """Bring the link into `state` and return what was read back; only what differs is changed.
+        """Bring the link into `state` and return what was read back; only what differs is changed. A link that somebody
+        has led elsewhere meanwhile leads where it was made for again.
 
         Raises:
             LinkError: the server refused, did not answer in time, or reads back otherwise.
         """
-        return await self._client.run(_apply(link, state))
+        return await self._client.run(_apply(link, state, self._upstreams.get(link)))
 
     async def read(self, link: str) -> LinkState:
         """What the link is like now.
@@ -98,13 +104,16 @@ class ToxiproxyLinks:
         await self._client.aclose()
 
 
-def _apply(link: str, state: LinkState) -> Flow[LinkState]:
+def _apply(link: str, state: LinkState, upstream: str | None) -> Flow[LinkState]:
     """Change what differs, in an order without gaps.
 
     A link that shall refuse is closed first and one that shall serve is opened last, so that no connection sees the
     chain half done. New toxics are added before old ones are taken out: for a moment both act, never neither.
     """
     before = yield from flows.get(link)
+    if upstream is not None and before.upstream != upstream:
+        _log.warning("link %s led to %s instead of %s: somebody moved it", link, before.upstream, upstream)
+        yield from flows.update(link, upstream=upstream, verify=False)
     if before.enabled and not state.enabled:
         yield from flows.update(link, enabled=False, verify=False)
     plan = _Difference(before, state)

@@ -165,3 +165,32 @@ def test_counters_tell_what_passed(control, client, link, wire, embedded):
         await links.aclose()
 
     asyncio.run(main())
+
+
+def test_a_port_that_is_taken_when_it_heals_is_said_and_healed_later(control, client):
+    async def main() -> None:
+        links = ToxiproxyLinks(control, timeout=20)
+        await links.create([spec()])
+        host, _, port = client.get(LINK).listen.rpartition(":")
+        await links.apply(LINK, LinkState(enabled=False))
+        with socket.create_server((host, int(port))):
+            with pytest.raises(LinkError, match="address already in use"):
+                await links.apply(LINK, CLEAN)
+            assert await links.read(LINK) == LinkState(enabled=False)
+        assert await links.apply(LINK, CLEAN) == CLEAN
+        await links.aclose()
+
+    asyncio.run(main())
+
+
+def test_a_link_that_was_led_elsewhere_comes_back(control, client, caplog):
+    async def main() -> None:
+        links = ToxiproxyLinks(control, timeout=20)
+        await links.create([spec()])
+        client.update(LINK, upstream="127.0.0.1:10")
+        await links.apply(LINK, LinkState(toxics=(SLOW,)))
+        assert client.get(LINK).upstream == "127.0.0.1:9"
+        await links.aclose()
+
+    asyncio.run(main())
+    assert "somebody moved it" in caplog.text
