@@ -71,7 +71,7 @@ class ModelServer:
 
 def change(before: LinkState, after: LinkState) -> ModelServer:
     server = ModelServer(before)
-    flow = _apply("l", after)
+    flow = _apply("l", after, None)
     try:
         request = next(flow)
         while True:
