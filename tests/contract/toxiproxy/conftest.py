@@ -14,7 +14,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -36,6 +36,7 @@ class Server:
     port: int
     process: subprocess.Popen[str]
     lag_file: Path | None = None
+    again: Callable[[], Server] | None = None  # starts another one of its kind
 
     @property
     def real(self) -> bool:
@@ -53,7 +54,9 @@ def running(kind: str, folder: Path, *arguments: str) -> Iterator[Server]:
             sock.bind(("127.0.0.1", 0))
             port = sock.getsockname()[1]
         argv = [*server_argv("127.0.0.1", port), *arguments]
-        process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True)
+        log = (folder / "server-real.log").open("w")
+        process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=log, text=True)
+        log.close()
         server = Server(kind, "127.0.0.1", port, process)
         until(lambda: _listens(port))
     else:
@@ -112,8 +115,22 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(scope="session")
 def toxiproxy_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running(request.param, tmp_path_factory.mktemp("toxiproxy")) as server:
+    folder = tmp_path_factory.mktemp("toxiproxy")
+    with contextlib.ExitStack() as started:
+        server = started.enter_context(running(request.param, folder))
+        server.again = lambda: started.enter_context(running(request.param, folder))
         yield server
+
+
+@pytest.fixture(autouse=True)
+def alive(request: pytest.FixtureRequest) -> None:
+    """The original dies now and then; whoever comes after the test that saw it gets another one. That the embedded
+    server has died is told when it is stopped."""
+    if "toxiproxy_server" in request.fixturenames:
+        server = request.getfixturevalue("toxiproxy_server")
+        if server.process.poll() is not None:
+            another = server.again()
+            server.process, server.port = another.process, another.port
 
 
 @pytest.fixture
