@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -114,7 +115,7 @@ def test_health_check_of_the_compose_file(way: str, tmp_path: Path) -> None:
     code = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])))"
     check = {"test": ["python", "-c", code, "localhost" if way == "rewrite" else "api", "8000"]}
     if way == "rewrite":
-        check = {"test": f"{sys.executable} -c 'import sys, socket; h, p = sys.argv[1].split(\":\"); "
+        check = {"test": f"{shlex.quote(sys.executable)} -c 'import sys, socket; h, p = sys.argv[1].split(\":\"); "
                          "socket.create_connection((h, int(p)))' localhost:8000"}  # fmt: skip
     assert run("attempt", way, tmp_path, process_command=python(SERVE), healthcheck=check)["error"] == {}
     failing = {"test": "echo still warming up; exit 1"}

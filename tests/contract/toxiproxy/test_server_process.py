@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -156,7 +157,7 @@ def test_whoever_has_no_ear_for_it_is_served_all_the_same(redirected, level, wir
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         port = sock.getsockname()[1]
-    serve = f"{sys.executable} -m chaoskit.toxiproxy.server -host 127.0.0.1 -port {port}"
+    serve = f"{shlex.quote(sys.executable)} -m chaoskit.toxiproxy.server -host 127.0.0.1 -port {port}"
     command = f"LOG_LEVEL={level} {serve} {redirected}"
     process = begin(["/bin/sh", "-c", command], start_new_session=True)
 
