@@ -3,6 +3,7 @@ the same target, sound."""
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -99,7 +100,7 @@ def test_connections_too_short_to_be_caught_leave_a_link_that_carried_nothing(so
 
 def test_a_proxy_that_lies_is_not_believed(somebody: Somebody, monkeypatch: pytest.MonkeyPatch) -> None:
     liar = somebody.user.folder / "liar"
-    liar.write_text(f'#!/bin/sh\nexec {sys.executable} {AROUND / "liar.py"} "$@"\n')
+    liar.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {shlex.quote(str(AROUND / "liar.py"))} "$@"\n')
     liar.chmod(0o755)
     monkeypatch.setenv("TOXIPROXY_SERVER", str(liar))
     somebody.only("sound")
