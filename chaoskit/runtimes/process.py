@@ -9,14 +9,16 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from chaoskit import linux
 from chaoskit.errors import AbilityError, ChaosKitError, EnvironmentFault, PlanError
 from chaoskit.runtimes.addresses import Addresses, endpoints, hosts_addresses, rewrite_addresses
 from chaoskit.runtimes.leases import HostsLease, PortsLease, taken
-from chaoskit.stack.launch import StackSpec
 from chaoskit.stack.topology import Target
+
+if TYPE_CHECKING:  # `validate` asks for abilities only
+    from chaoskit.stack.launch import StackSpec
 
 __all__ = ["ProcessRuntime"]
 
