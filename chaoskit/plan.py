@@ -13,7 +13,7 @@ from chaoskit.faults.model import Compiled
 from chaoskit.lint import Checked, check, derive_seed
 from chaoskit.spec.load import Loaded
 from chaoskit.spec.model import Experiment
-from chaoskit.stack.effects import Effect, Evidence, LinkEffect, Passage
+from chaoskit.stack.effects import Effect, Evidence, Passage
 from chaoskit.stack.topology import Target
 
 __all__ = ["CellPlan", "Choice", "Plan", "PlannedInjection", "cell_seconds", "make_plan"]
@@ -229,8 +229,7 @@ def _injection(identity: str, experiment: Experiment, checked: Checked) -> Plann
 
 
 def _choice(compiled: Compiled) -> Choice:
-    bent = dict.fromkeys(effect.link for effect in compiled.effects if isinstance(effect, LinkEffect))
-    return Choice(links=tuple(bent), **dict(compiled))
+    return Choice(links=compiled.links, **dict(compiled))
 
 
 def _cells(experiment: Experiment) -> tuple[CellPlan, ...]:

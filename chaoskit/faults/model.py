@@ -121,6 +121,11 @@ class Compiled(Frozen):
     sides: dict[str, tuple[str, ...]] = {}
     notes: tuple[str, ...] = ()
 
+    @property
+    def links(self) -> tuple[str, ...]:
+        """Ids of the links that its effects bend."""
+        return tuple(dict.fromkeys(effect.link for effect in self.effects if isinstance(effect, LinkEffect)))
+
 
 P = TypeVar("P", bound=FaultParameters)
 

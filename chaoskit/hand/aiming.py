@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal
 
 from pydantic import JsonValue
@@ -13,12 +13,12 @@ from chaoskit import registry
 from chaoskit.data import Frozen
 from chaoskit.errors import AbilityError, PlanError, Problem, UsageError
 from chaoskit.faults.model import Compiled, Fault, Ground
+from chaoskit.faults.places import ALLOW, ends, forbidden
 from chaoskit.spec.nodes import parse_text
 from chaoskit.spec.parameters import parameter_names
 from chaoskit.spec.shapes import good
 from chaoskit.spec.suggest import did_you_mean, listed
 from chaoskit.spec.surface import EntryShape
-from chaoskit.stack.effects import LinkEffect
 from chaoskit.stack.selectors import SelectorError, select_links, select_nodes
 from chaoskit.stack.topology import Link, Target
 
@@ -138,28 +138,16 @@ def aim(
             raise UsageError(
                 f"{error.what}{why}", hint=error.hint or "chaoskit status lists links and nodes"
             ) from error
-    ends = links.values() if links else (link for link in target.topology.links if link.destination in nodes)
-    ground = Ground(target, tuple(ends), tuple(nodes), _SEED, order.duration, toxiproxy, dict(roles or {}))
+    near = ends(tuple(links.values()), tuple(nodes), target)
+    ground = Ground(target, near, tuple(nodes), _SEED, order.duration, toxiproxy, dict(roles or {}))
     compiled = fault.compile(identity, order.parameters, ground)
     if not compiled.effects:
         raise PlanError(f"{order.fault} would do nothing there", hint="chaoskit status lists links and nodes")
-    bent = {effect.link for effect in compiled.effects if isinstance(effect, LinkEffect)}
+    bent = set(compiled.links)
     struck = [link.destination for link in target.topology.links if link.id in bent and fault.targets != "nodes"]
-    _safe(fault, [*struck, *nodes], target)
+    for what, why in forbidden(fault, [*struck, *nodes], target):
+        raise UsageError(f"{what}: {why}", hint=ALLOW)
     return compiled
-
-
-def _safe(fault: Fault[Any], names: Iterable[str], target: Target) -> None:
-    """Whether the target allows that these nodes are hurt."""
-    kind = "links" if fault.targets != "nodes" else "kill" if fault.abilities & {"kill", "restart"} else "pause"
-    for name in dict.fromkeys(names):
-        service = target.service_of(name)
-        if kind not in service.safe_to_break:
-            allowed = listed(service.safe_to_break) or "nothing"
-            raise UsageError(
-                f"{fault.name} would hurt {name}: x-chaoskit.safe_to_break allows {allowed} for {service.name}",
-                hint="aim elsewhere, or allow it in the Compose file",
-            )
 
 
 def _value(text: str) -> str:

@@ -8,12 +8,12 @@ from typing import Any
 from chaoskit import registry
 from chaoskit.errors import PlanError
 from chaoskit.faults.model import Compiled, Fault, Ground, ParameterError
+from chaoskit.faults.places import ALLOW, ends, forbidden
 from chaoskit.lint.model import Expanded, Scene, derive_seed, stretches
 from chaoskit.spec.model import Injection
 from chaoskit.spec.nodes import Node
 from chaoskit.spec.parameters import parameter_names
-from chaoskit.spec.suggest import did_you_mean, listed
-from chaoskit.stack.effects import LinkEffect
+from chaoskit.spec.suggest import did_you_mean
 from chaoskit.stack.selectors import SelectorError, select_links, select_nodes
 from chaoskit.stack.topology import Link
 from chaoskit.units import format_duration
@@ -89,15 +89,8 @@ class _Expansion:
 
     def _safe(self, names: Iterable[str]) -> None:
         """Whether what is hit may be broken."""
-        by_nodes = self._fault.targets == "nodes"
-        kind = "links" if not by_nodes else "kill" if self._fault.abilities & {"kill", "restart"} else "pause"
-        for name in dict.fromkeys(names):
-            service = self._scene.target.service_of(name)
-            if kind not in service.safe_to_break:
-                what = f"{self._injection.fault} would hurt {name}"
-                why = f"x-chaoskit.safe_to_break allows {listed(service.safe_to_break) or 'nothing'} for {service.name}"
-                hint = "aim elsewhere, or allow it in the Compose file"
-                self._scene.problem(self._written.place, what, why, hint)
+        for what, why in forbidden(self._fault, names, self._scene.target):
+            self._scene.problem(self._written.place, what, why, ALLOW)
 
     def _readable(self) -> bool:
         """Whether the parameters were understood; where they were not, that has been said."""
@@ -118,12 +111,12 @@ class _Expansion:
             PlanError: the parameters do not fit.
         """
         scene, injection, fault = self._scene, self._injection, self._fault
-        ends = links or [link for link in scene.target.topology.links if link.destination in nodes]
+        near = ends(links, nodes, scene.target)
         length = None if injection.until is None else injection.until - injection.at
         seed = derive_seed(scene.loaded.experiment.seed, "fault", injection.id)
 
         def compiled(roles: dict[str, str]) -> Compiled:
-            ground = Ground(scene.target, tuple(ends), tuple(nodes), seed, length, scene.toxiproxy, roles)
+            ground = Ground(scene.target, near, tuple(nodes), seed, length, scene.toxiproxy, roles)
             return fault.compile(injection.id, injection.parameters, ground)
 
         role = fault.role(injection.parameters, scene.target)
@@ -143,9 +136,8 @@ class _Expansion:
     def _struck(self, found: Expanded) -> Iterator[str]:
         """Who is hit by a fault that names its own places."""
         if self._fault.targets == "nothing":
-            ends = {link.id: link.destination for link in self._scene.target.topology.links}
-            effects = (effect for one in found.all for effect in one.effects)
-            yield from (ends[effect.link] for effect in effects if isinstance(effect, LinkEffect))
+            destinations = {link.id: link.destination for link in self._scene.target.topology.links}
+            yield from (destinations[link] for link in found.links)
 
     def _seen(self, found: Expanded) -> None:
         """Warn where nothing can show what is asked for."""

@@ -11,7 +11,7 @@ from chaoskit.errors import Problem
 from chaoskit.faults.model import Compiled
 from chaoskit.spec.load import Loaded
 from chaoskit.spec.nodes import Place
-from chaoskit.stack.effects import LinkEffect, NodeEffect
+from chaoskit.stack.effects import NodeEffect
 from chaoskit.stack.topology import Target, WorkloadSpec
 
 __all__ = ["Checked", "Expanded", "Scene", "Stretch", "derive_seed", "stretches"]
@@ -40,8 +40,7 @@ class Expanded:
     @property
     def links(self) -> tuple[str, ...]:
         """Every link that it may bend."""
-        effects = (effect for one in self.all for effect in one.effects)
-        return tuple(dict.fromkeys(effect.link for effect in effects if isinstance(effect, LinkEffect)))
+        return tuple(dict.fromkeys(link for one in self.all for link in one.links))
 
     @property
     def stopped(self) -> tuple[str, ...]:

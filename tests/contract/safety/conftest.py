@@ -282,3 +282,13 @@ def started_twice(request: pytest.FixtureRequest, engines: Callable[..., Engine]
 def started_privately(request: pytest.FixtureRequest, engines: Callable[..., Engine]) -> Started:
     """The same, in a PID namespace only."""
     return _starter(request, engines)
+
+
+@pytest.fixture
+def small_disk(folder: Path) -> Iterator[Path]:
+    """The folder of runs is a disk of 256 KiB."""
+    place = folder / "runs"
+    place.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k,mode=777", "tmpfs", str(place)], check=True)
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -45,16 +44,6 @@ def test_a_wall_clock_that_jumps_changes_nothing(folder: Path, started_twice: St
     assert time.monotonic() - began < 30.0
     assert engine.wait_for(event="expired")
     assert engine.ask("bye")["answer"] == "bye"
-
-
-@pytest.fixture
-def small_disk(folder: Path) -> Iterator[Path]:
-    """The folder of runs is a disk of 256 KiB."""
-    place = folder / "runs"
-    place.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k,mode=777", "tmpfs", str(place)], check=True)
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
 
 
 def fill(place: Path) -> None:

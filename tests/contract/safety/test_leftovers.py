@@ -9,7 +9,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -228,16 +228,6 @@ def test_stop_where_the_request_cannot_be_written(started_twice: Started, monkey
     monkeypatch.setattr(Path, "touch", lambda *a, **k: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     with pytest.raises(HealError, match="No space left"):
         list(stop())
-
-
-@pytest.fixture
-def small_disk(folder: Path) -> Iterator[Path]:
-    """The folder of runs is a disk of 256 KiB."""
-    place = folder / "runs"
-    place.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k,mode=777", "tmpfs", str(place)], check=True)
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
 
 
 @pytest.mark.needs("root")
