@@ -19,6 +19,7 @@ __all__ = [
     "EnvironmentFault",
     "ExitCode",
     "HealError",
+    "HistoryError",
     "InternalError",
     "Interrupted",
     "LeftoverError",
@@ -139,6 +140,24 @@ class PlanError(ChaosKitError):
 
 class AbilityError(PlanError):
     """The chosen runtime cannot do what the experiment asks for (found while planning)."""
+
+
+class HistoryError(ChaosKitError):
+    """A history cannot be read, or no set of clients could have produced it. Nothing is concluded from it.
+
+    Args:
+        file: as the user named it. line: from 1; 0 = the file as a whole. what: what was found, and what was expected.
+    """
+
+    exit_code = ExitCode.USAGE
+
+    def __init__(self, file: str, line: int, what: str, *, hint: str | None = None) -> None:
+        self.file, self.line, self.what = file, line, what
+        super().__init__(f"{file}:{line}: {what}" if line > 0 else f"{file}: {what}", hint=hint)
+
+    def summary(self) -> dict[str, Any]:
+        """The same with `file` and `line`."""
+        return {**super().summary(), "file": self.file, "line": self.line}
 
 
 class EnvironmentFault(ChaosKitError):
