@@ -1,4 +1,4 @@
-"""What all tests share: the `needs` marker and the ordinary user.
+"""What all tests share: the `needs` marker, the ordinary user, and addresses that nobody else takes.
 
 `CHAOSKIT_REQUIRE=browser,namespaces` turns a skip for a missing thing into a failure; CI sets it for what it installed.
 """
@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
+import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -100,3 +102,41 @@ def ordinary() -> tuple[str, ...]:
     found = ordinary_python()
     assert found is not None
     return found
+
+
+OwnAddress = Callable[[], tuple[str, int]]
+
+
+@pytest.fixture(scope="session")
+def own_address() -> Iterator[OwnAddress]:
+    """Call it for a (host, port) where nobody else comes to be by chance: for listeners that go and come back, and for
+    places that shall stay empty.
+
+    A free port of 127.0.0.1 will not do. The moment its listener is gone, any connection that anybody opens may be
+    given it, keeps it for a minute after its end, and the listener cannot come back; a connect to it may even meet
+    itself. Connections come from 127.0.0.1 and from ports that the kernel chooses; these are neither. The first three
+    numbers of the host are this process's own for as long as a socket is bound to the last address of them.
+    """
+    with socket.socket() as held:
+        for third in random.sample(range(1, 255), 254):
+            try:
+                held.bind((f"127.1.{third}.255", 61474))
+            except OSError:
+                continue
+            break
+        else:
+            pytest.fail("127.1.1.0 to 127.1.254.255 are all in use by other tests", pytrace=False)
+
+        def free() -> Iterator[tuple[str, int]]:
+            for port in range(20000, 32000):  # below those that the kernel chooses
+                for last in range(1, 255):
+                    host = f"127.1.{third}.{last}"
+                    with socket.socket() as trial:
+                        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                        try:
+                            trial.bind((host, port))
+                        except OSError:  # somebody listens on this port of every address
+                            continue
+                    yield host, port
+
+        yield free().__next__

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,6 +26,8 @@ from chaoskit.stack.effects import Toxic
 from chaoskit.toxiproxy.client import Client
 
 PATIENCE = 20.0  # seconds that anything may take on a busy machine before it counts as not happening
+
+OwnAddress = Callable[[], tuple[str, int]]
 
 
 @dataclass
@@ -48,17 +51,17 @@ class Server:
 
 
 @contextlib.contextmanager
-def running(kind: str, folder: Path, *arguments: str) -> Iterator[Server]:
+def running(kind: str, folder: Path, address: tuple[str, int], *arguments: str) -> Iterator[Server]:
+    """`address`: for the original, which does not say where it listens when it is told 0."""
     if kind == "real":
-        with socket.socket() as sock:
-            sock.bind(("127.0.0.1", 0))
-            port = sock.getsockname()[1]
-        argv = [*server_argv("127.0.0.1", port), *arguments]
+        host, port = address
+        argv = [*server_argv(host, port), *arguments]
         log = (folder / "server-real.log").open("w")
         process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=log, text=True)
         log.close()
-        server = Server(kind, "127.0.0.1", port, process)
-        until(lambda: _listens(port))
+        server = Server(kind, host, port, process)
+        until(lambda: listens(address) or process.poll() is not None)
+        assert process.poll() is None, (folder / "server-real.log").read_text()
     else:
         lag_file = folder / f"lag-{kind}.jsonl"
         argv = [sys.executable, "-W", "error", "-m", "chaoskit.toxiproxy.server", "--host", "127.0.0.1", "--port", "0"]
@@ -94,9 +97,9 @@ def until(condition, patience: float = PATIENCE) -> None:
         time.sleep(0.01)
 
 
-def _listens(port: int) -> bool:
+def listens(address: tuple[str, int]) -> bool:
     with socket.socket() as sock:
-        return sock.connect_ex(("127.0.0.1", port)) == 0
+        return sock.connect_ex(address) == 0
 
 
 REAL = pytest.param("real", marks=pytest.mark.needs("toxiproxy"))
@@ -114,11 +117,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture(scope="session")
-def toxiproxy_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def toxiproxy_server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, own_address: OwnAddress
+) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("toxiproxy")
     with contextlib.ExitStack() as started:
-        server = started.enter_context(running(request.param, folder))
-        server.again = lambda: started.enter_context(running(request.param, folder))
+
+        def start() -> Server:
+            return started.enter_context(running(request.param, folder, own_address()))
+
+        server = start()
+        server.again = start
         yield server
 
 
@@ -130,7 +139,7 @@ def alive(request: pytest.FixtureRequest) -> None:
         server = request.getfixturevalue("toxiproxy_server")
         if server.process.poll() is not None:
             another = server.again()
-            server.process, server.port = another.process, another.port
+            server.process, server.host, server.port = another.process, another.host, another.port
 
 
 @pytest.fixture
@@ -146,9 +155,9 @@ def own_kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def own_server(own_kind: str, tmp_path: Path) -> Iterator[Server]:
+def own_server(own_kind: str, tmp_path: Path, own_address: OwnAddress) -> Iterator[Server]:
     """A server of the test's own, for what a server may not survive."""
-    with running(own_kind, tmp_path) as server:
+    with running(own_kind, tmp_path, own_address()) as server:
         yield server
 
 
@@ -209,22 +218,34 @@ class Link:
 
 
 @pytest.fixture
-def link(client: Client) -> Iterator[Link]:
-    with socket.create_server(("127.0.0.1", 0), backlog=1024) as listener:
+def link(client: Client, own_address: OwnAddress) -> Iterator[Link]:
+    address, upstream = own_address(), own_address()
+    with socket.create_server(upstream, backlog=1024) as listener:
         listener.settimeout(PATIENCE)
-        upstream = f"127.0.0.1:{listener.getsockname()[1]}"
-        proxy = client.create("api->db:5432", listen="127.0.0.1:0", upstream=upstream)
-        host, _, port = proxy.listen.rpartition(":")
-        link = Link(proxy.name, client, listener, (host, int(port)))
+        proxy = client.create("api->db:5432", listen=text(address), upstream=text(upstream))
+        link = Link(proxy.name, client, listener, address)
         yield link
         for sock in link.open:
             sock.close()
 
 
+def text(address: tuple[str, int]) -> str:
+    return f"{address[0]}:{address[1]}"
+
+
+@dataclass(frozen=True)
 class Wire:
     """What a test does with sockets. (A class, because tests cannot import this file.)"""
 
+    own_address: OwnAddress
     patience = PATIENCE
+
+    def own_text(self) -> str:
+        """host:port where nobody else comes to be by chance."""
+        return text(self.own_address())
+
+    def running(self, kind: str, folder: Path, *arguments: str) -> AbstractContextManager[Server]:
+        return running(kind, folder, self.own_address(), *arguments)
 
     @staticmethod
     def receive(sock: socket.socket, size: int) -> bytes:
@@ -268,9 +289,10 @@ class Wire:
         return "fin"
 
     until = staticmethod(until)
-    running = staticmethod(running)
+    listens = staticmethod(listens)
+    text = staticmethod(text)
 
 
 @pytest.fixture
-def wire() -> type[Wire]:
-    return Wire
+def wire(own_address: OwnAddress) -> Wire:
+    return Wire(own_address)

@@ -37,8 +37,8 @@ def cli(toxiproxy_server, client):
     return run
 
 
-def test_proxies_come_and_go(cli, client):
-    assert "Created new proxy p" in cli("create", "-l", "127.0.0.1:0", "-u", "127.0.0.1:9", "p")
+def test_proxies_come_and_go(cli, client, wire):
+    assert "Created new proxy p" in cli("create", "-l", wire.own_text(), "-u", "127.0.0.1:9", "p")
     made = client.get("p")
     listed = cli("list").split()
     assert listed[:4] == ["p", made.listen, "127.0.0.1:9", "enabled"]

@@ -6,6 +6,7 @@ not seen any more, on either server, fails its test here.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import socket
@@ -43,21 +44,22 @@ class Api:
 
 
 @pytest.fixture
-def own(own_server):
+def own(own_server, wire):
     """A link of the test's own through `own_server`: (API, a function that gives both ends of a connection)."""
     api = Api(own_server)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    address, upstream = wire.own_address(), wire.own_address()
+    with socket.create_server(upstream) as listener:
         listener.settimeout(20)
-        upstream = f"127.0.0.1:{listener.getsockname()[1]}"
-        made = json.loads(api("POST", "/proxies", {"name": "p", "listen": "127.0.0.1:0", "upstream": upstream})[1])
-        host, _, port = made["listen"].rpartition(":")
+        body = {"name": "p", "listen": wire.text(address), "upstream": wire.text(upstream)}
+        assert api("POST", "/proxies", body)[0] == 201
         ends = []
 
         def pair() -> tuple[socket.socket, socket.socket]:
-            near = socket.create_connection((host, int(port)), 20)
+            near = socket.create_connection(address, 20)
+            ends.append(near)
             far, _ = listener.accept()
             far.settimeout(20)
-            ends.extend((near, far))
+            ends.append(far)
             return near, far
 
         yield api, pair
@@ -161,28 +163,27 @@ def test_removing_a_toxic_that_waits(own, expected):
     embedded="answers at once",
     why="dials are made beside the accept loop, so that a dead upstream holds nobody up",
 )
-def test_an_upstream_that_does_not_answer(own_server, expected):
-    with socket.socket() as deaf, Client(own_server.url, timeout=2.0) as client:
-        deaf.bind(("127.0.0.1", 0))
+def test_an_upstream_that_does_not_answer(own_server, wire, expected):
+    address, upstream = wire.own_address(), wire.own_address()
+    with (
+        socket.socket() as deaf,
+        contextlib.ExitStack() as fillers,
+        Client(own_server.url, timeout=2.0) as client,
+    ):
+        deaf.bind(upstream)
         deaf.listen(0)
-        upstream = deaf.getsockname()
-        fillers = []
         for _ in range(4):  # with the backlog full, the kernel drops further handshakes
-            filler = socket.socket()
+            filler = fillers.enter_context(socket.socket())
             filler.setblocking(False)
             filler.connect_ex(upstream)
-            fillers.append(filler)
-        made = client.create("p", listen="127.0.0.1:0", upstream=f"{upstream[0]}:{upstream[1]}")
-        host, _, port = made.listen.rpartition(":")
-        with socket.create_connection((host, int(port)), 20):
+        client.create("p", listen=wire.text(address), upstream=wire.text(upstream))
+        with socket.create_connection(address, 20):
             time.sleep(0.3)
             if expected(original="waits", embedded="at once") == "at once":
                 assert not client.update("p", enabled=False).enabled
             else:
                 with pytest.raises(ToxiproxyError, match="no answer"):
                     client.update("p", enabled=False)
-        for filler in fillers:
-            filler.close()
 
 
 @pytest.mark.differs(

@@ -38,8 +38,8 @@ def test_proxies_come_and_go(theirs):
         made.destroy()
 
 
-def test_populate(theirs):
-    wanted = [{"name": name, "upstream": "127.0.0.1:9", "listen": "127.0.0.1:0"} for name in ("a", "b")]
+def test_populate(theirs, wire):
+    wanted = [{"name": name, "upstream": "127.0.0.1:9", "listen": wire.own_text()} for name in ("a", "b")]
     made = theirs.populate(wanted)
     assert [proxy.name for proxy in made] == ["a", "b"]
 

@@ -27,11 +27,11 @@ def alive() -> list[object]:
     return [thing for thing in gc.get_objects() if isinstance(thing, Connection | Pipe | Side | Stage)]
 
 
-async def use(port: int, number: int) -> None:
+async def use(address: tuple[str, int], number: int) -> None:
     """One client: talks, listens, and leaves in one of several ways."""
     try:
         async with asyncio.timeout(0.3):
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            reader, writer = await asyncio.open_connection(*address)
     except (OSError, TimeoutError):
         return
     writer.write(b"question" * 20)
@@ -59,14 +59,13 @@ async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
         writer.transport.abort()
 
 
-async def everything() -> None:
+async def everything(address: tuple[str, int]) -> None:
     loop = asyncio.get_running_loop()
     server = await asyncio.start_server(echo, "127.0.0.1", 0, backlog=1024)
     timers = LoopTimers(loop)
     proxies = Proxies(timers, "seed")
     upstream = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    proxy = await proxies.add_or_replace(proxies.make("p", "127.0.0.1:0", upstream), start=True)
-    port = int(proxy.listen.rpartition(":")[2])
+    proxy = await proxies.add_or_replace(proxies.make("p", f"{address[0]}:{address[1]}", upstream), start=True)
     for kind, stage in TOXICS.items():
         attributes = {name: VALUES.get(name, 0) for name in stage.attributes}
         toxics = [
@@ -75,7 +74,7 @@ async def everything() -> None:
         ]
         for toxic in toxics:
             proxy.add(toxic)
-        clients = [asyncio.ensure_future(use(port, number)) for number in range(24)]
+        clients = [asyncio.ensure_future(use(address, number)) for number in range(24)]
         await asyncio.sleep(0.03)
         proxy.update(toxics[0], 1.0, attributes)
         proxy.update(toxics[1], 0.0, attributes)
@@ -100,8 +99,8 @@ async def everything() -> None:
 
 
 @pytest.mark.parametrize("loop", [uvloop.new_event_loop, asyncio.new_event_loop], ids=["uvloop", "asyncio"])
-def test_nothing_is_left(loop):
+def test_nothing_is_left(loop, own_address):
     assert alive() == []
     with asyncio.Runner(loop_factory=loop) as runner:
-        runner.run(everything())
+        runner.run(everything(own_address()))
         assert alive() == []

@@ -25,7 +25,7 @@ class Small:
     process: subprocess.Popen[str]
     log: Path
     upstream: socket.socket
-    port: int
+    address: tuple[str, int]
     open: contextlib.ExitStack
 
     def connects(self, count: int, patience: float) -> list[socket.socket]:
@@ -33,14 +33,14 @@ class Small:
         made = []
         for _ in range(count):
             with contextlib.suppress(ConnectionResetError):
-                made.append(self.open.enter_context(socket.create_connection(("127.0.0.1", self.port), patience)))
+                made.append(self.open.enter_context(socket.create_connection(self.address, patience)))
         return made
 
     def passes(self) -> bool:
         """Whether a new client gets through; those who came before may still be in its way."""
         self.upstream.settimeout(0.5)
         with contextlib.suppress(TimeoutError, ConnectionResetError):
-            with socket.create_connection(("127.0.0.1", self.port), 0.5) as near:
+            with socket.create_connection(self.address, 0.5) as near:
                 near.sendall(b"x")
                 while True:
                     far, _ = self.upstream.accept()
@@ -53,6 +53,7 @@ class Small:
 
 @pytest.fixture(params=["uvloop", "asyncio"])
 def small(request, wire, tmp_path) -> Iterator[Small]:
+    address = wire.own_address()
     argv = [sys.executable, "-m", "chaoskit.toxiproxy.server", "--host", "127.0.0.1", "--port", "0"]
     limited = ["sh", "-c", 'ulimit -n 300; exec "$@"', "sh", *argv, "--loop", request.param]
     log = tmp_path / "log"
@@ -69,8 +70,8 @@ def small(request, wire, tmp_path) -> Iterator[Small]:
                 contextlib.ExitStack() as clients,
             ):
                 to = f"127.0.0.1:{upstream.getsockname()[1]}"
-                made = client.create("small", listen="127.0.0.1:0", upstream=to)
-                yield Small(client, process, log, upstream, int(made.listen.rpartition(":")[2]), clients)
+                client.create("small", listen=wire.text(address), upstream=to)
+                yield Small(client, process, log, upstream, address, clients)
         finally:
             process.terminate()
     assert process.returncode == 0

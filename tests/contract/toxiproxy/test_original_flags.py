@@ -105,25 +105,20 @@ def test_without_the_flags_there_are_no_metrics(own_server):
 
 @pytest.mark.parametrize(("level", "messages"), [("info", True), ("debug", True), ("error", False)])
 def test_the_log_is_json_lines_of_the_level_asked_for(own_kind, level, messages, wire):
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port = sock.getsockname()[1]
+    host, port = address = wire.own_address()
     process = subprocess.Popen(
-        [*program(own_kind), "-host", "127.0.0.1", "-port", str(port)],
+        [*program(own_kind), "-host", host, "-port", str(port)],
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "LOG_LEVEL": level},
     )
-    with Client(f"http://127.0.0.1:{port}", timeout=20) as client:
-
-        def answers() -> bool:
-            with socket.socket() as sock:
-                return sock.connect_ex(("127.0.0.1", port)) == 0
-
-        wire.until(answers)
-        client.version()
-    process.terminate()
-    said, _ = process.communicate(timeout=20)
+    try:
+        wire.until(lambda: wire.listens(address))
+        with Client(f"http://{host}:{port}", timeout=20) as client:
+            client.version()
+    finally:
+        process.terminate()
+        said, _ = process.communicate(timeout=20)
     assert process.returncode == 0
     lines = [json.loads(line) for line in said.splitlines()]
     assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", line["time"]) for line in lines)

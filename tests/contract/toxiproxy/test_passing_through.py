@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import socket
 import threading
@@ -102,17 +103,15 @@ class TestOutage:
 class TestDialling:
     def test_an_upstream_that_does_not_accept_does_not_keep_others_waiting(self, client, link, wire, embedded):
         # A full backlog: the kernel drops the handshakes, so that dialling hangs.
-        with socket.socket() as full:
-            full.bind(("127.0.0.1", 0))
+        with socket.socket() as full, contextlib.ExitStack() as stack:
+            full.bind(wire.own_address())
             full.listen(0)
             address = full.getsockname()
-            fillers = []
             for _ in range(8):
-                filler = socket.socket()
+                filler = stack.enter_context(socket.socket())
                 filler.setblocking(False)
                 filler.connect_ex(address)
-                fillers.append(filler)
-            client.update(link.name, upstream=f"127.0.0.1:{address[1]}")
+            client.update(link.name, upstream=wire.text(address))
             stuck = [link.connect() for _ in range(5)]
             for sock in stuck:
                 sock.sendall(b"waiting")
@@ -120,8 +119,6 @@ class TestDialling:
             client.update(link.name, enabled=False)
             for sock in stuck:
                 assert wire.ending(sock) in ("fin", "rst")
-            for filler in fillers:
-                filler.close()
 
     def test_a_malformed_upstream_is_like_a_dead_one(self, client, link, wire):
         client.update(link.name, upstream="nowhere")

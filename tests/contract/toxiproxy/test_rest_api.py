@@ -32,8 +32,8 @@ def api(toxiproxy_server, client):
 
 
 @pytest.fixture
-def proxy(api):
-    status, body, _ = api("POST", "/proxies", {"name": "p", "upstream": "127.0.0.1:9", "listen": "127.0.0.1:0"})
+def proxy(api, wire):
+    status, body, _ = api("POST", "/proxies", {"name": "p", "upstream": "127.0.0.1:9", "listen": wire.own_text()})
     assert status == 201
     return json.loads(body)
 
@@ -234,8 +234,8 @@ def test_updates_of_a_toxic_merge(api, proxy, verb):
     assert api(verb, "/proxies/none/toxics/n", {})[:2] == (404, error("proxy not found", 404))
 
 
-def test_populate(api):
-    entries = [{"name": name, "upstream": "127.0.0.1:9", "listen": "127.0.0.1:0"} for name in "ab"]
+def test_populate(api, wire):
+    entries = [{"name": name, "upstream": "127.0.0.1:9", "listen": wire.own_text()} for name in "ab"]
     status, body, _ = api("POST", "/populate", entries)
     made = json.loads(body)["proxies"]
     assert status == 201

@@ -101,16 +101,16 @@ def test_sigterm_closes_everything_and_leaves_with_zero(server, wire):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_can_be_started_on_the_same_ports_again_at_once(tmp_path, number, begin):
-    port = 0
+def test_it_can_be_started_on_the_same_ports_again_at_once(tmp_path, number, begin, wire):
+    control, listen = wire.own_address(), wire.own_address()
     for _ in range(3):
-        argv = server_argv("127.7.7.7", port, None, None)
+        argv = server_argv(*control, None, None)
         process = begin(argv, stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None
-        port = int(process.stdout.readline().rpartition(":")[2])
-        with Client(f"http://127.7.7.7:{port}", timeout=20) as client:
-            client.create("p", listen="127.7.7.8:7788", upstream="127.0.0.1:9")
-            socket.create_connection(("127.7.7.8", 7788), 20).close()
+        assert "listening on" in process.stdout.readline()
+        with Client(f"http://{wire.text(control)}", timeout=20) as client:
+            client.create("p", listen=wire.text(listen), upstream="127.0.0.1:9")
+            socket.create_connection(listen, 20).close()
             process.send_signal(number)
             assert process.wait(20) == 0
         process.stdout.close()
@@ -154,25 +154,18 @@ def test_a_full_disk_does_not_stop_it(tmp_path, begin):
     ("redirected", "level"), [(">/dev/full", ""), ("<&- >&- 2>&-", ""), ("| true", ""), (">/dev/full", "trace")]
 )
 def test_whoever_has_no_ear_for_it_is_served_all_the_same(redirected, level, wire, begin):
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port = sock.getsockname()[1]
-    serve = f"{shlex.quote(sys.executable)} -m chaoskit.toxiproxy.server -host 127.0.0.1 -port {port}"
+    host, port = address = wire.own_address()
+    serve = f"{shlex.quote(sys.executable)} -m chaoskit.toxiproxy.server -host {host} -port {port}"
     command = f"LOG_LEVEL={level} {serve} {redirected}"
     process = begin(["/bin/sh", "-c", command], start_new_session=True)
-
-    def answers() -> bool:
-        with socket.socket() as sock:
-            return sock.connect_ex(("127.0.0.1", port)) == 0
-
     try:
-        wire.until(answers)
-        with Client(f"http://127.0.0.1:{port}", timeout=20) as client:
+        wire.until(lambda: wire.listens(address))
+        with Client(f"http://{host}:{port}", timeout=20) as client:
             assert client.version() == "2.12.0"
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         process.wait(20)
-    wire.until(lambda: not answers())
+    wire.until(lambda: not wire.listens(address))
 
 
 def test_it_can_still_be_healed_when_clients_have_taken_all_descriptors(begin):

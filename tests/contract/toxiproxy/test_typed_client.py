@@ -37,13 +37,15 @@ def driver(request, toxiproxy_server, client):
                 yield _Driver(blocking, runner)
         else:
             awaited = AsyncClient(toxiproxy_server.url, timeout=20)
-            yield _Driver(awaited, runner)
-            runner.run(awaited.aclose())
+            try:
+                yield _Driver(awaited, runner)
+            finally:
+                runner.run(awaited.aclose())
 
 
-def test_every_verb(driver):
+def test_every_verb(driver, wire):
     assert driver.version() in ("2.12.0", "git")
-    made = driver.create("a->b:1", listen="127.0.0.1:0", upstream="127.0.0.1:9")
+    made = driver.create("a->b:1", listen=wire.own_text(), upstream="127.0.0.1:9")
     assert made.enabled
     assert driver.proxies() == {"a->b:1": made}
     assert driver.get("a->b:1") == made
@@ -111,9 +113,10 @@ def test_dangers_are_never_sent(driver, toxic, reason):
     assert driver.toxics("p") == ()
 
 
-def test_nobody_there_and_nobody_answering():
-    with socket.create_server(("127.0.0.1", 0)) as deaf:
-        url = f"http://127.0.0.1:{deaf.getsockname()[1]}"
+def test_nobody_there_and_nobody_answering(wire):
+    address = wire.own_address()
+    url = f"http://{wire.text(address)}"
+    with socket.create_server(address):
         with Client(url, timeout=0.2) as client, pytest.raises(ToxiproxyError, match="no answer") as caught:
             client.proxies()
         assert caught.value.status is None
