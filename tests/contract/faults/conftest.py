@@ -7,7 +7,7 @@ import random
 import socket
 import subprocess
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,21 +27,22 @@ TARGET = Target(
     name="t", folder="/t", compose_file="/t", services=(), topology=Topology(nodes=(), links=()), entry="api"
 )
 PATIENCE = 20.0
+Address = tuple[str, int]
+OwnAddress = Callable[[], Address]
 
 
 class Backend:
     """Answers `GET /N` with N bytes. `noise`: up to so many seconds late, at random."""
 
-    def __init__(self) -> None:
+    def __init__(self, address: Address) -> None:
+        self.address = address
         self.noise = 0.0
-        self.port = 0
         self._random = random.Random(7)
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
 
     async def start(self) -> None:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, backlog=1024)
-        self.port = self._server.sockets[0].getsockname()[1]
+        self._server = await asyncio.start_server(self._serve, *self.address, backlog=1024)
 
     async def stop(self) -> None:
         assert self._server is not None
@@ -75,7 +76,7 @@ class Load:
     connection.
     """
 
-    port: int
+    address: Address | None = None
     users: int = 4
     size: int = 2000
     every: float = 0.02
@@ -92,10 +93,11 @@ class Load:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _use(self) -> None:
+        assert self.address is not None, "set it, or give the load to the bench"
         while True:
             writer = None
             try:
-                reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+                reader, writer = await asyncio.open_connection(*self.address)
                 while True:
                     writer.write(b"GET /%d HTTP/1.1\r\nHost: x\r\n\r\n" % self.size)
                     if not self.chats:
@@ -121,7 +123,7 @@ class Bench:
     links: ToxiproxyLinks
     backend: Backend
     link: Link
-    port: int
+    address: Address
 
     def compile(self, name: str, raw: dict[str, Any], duration: float = 10.0) -> Compiled:
         fault = registry.load("fault", name)
@@ -134,7 +136,7 @@ class Bench:
         async def nobody(node: str) -> list[dict[str, object]]:
             return []
 
-        place = ("127.0.0.1", self.port, protocol, "/5000")
+        place = (*self.address, protocol, "/5000")
         return Witness(compiled.evidence, {self.link.id: place}, nobody, counters or self.links.counters)
 
     async def begin(self, compiled: Compiled) -> None:
@@ -175,56 +177,51 @@ class Bench:
 
 
 @pytest.fixture(scope="module", params=["embedded", pytest.param("real", marks=pytest.mark.needs("toxiproxy"))])
-def server(request: pytest.FixtureRequest) -> Iterator[tuple[str, str]]:
+def server(request: pytest.FixtureRequest, own_address: OwnAddress) -> Iterator[tuple[str, str]]:
     """(which, control address) of a Toxiproxy that runs."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port = sock.getsockname()[1]
-    if request.param == "real":
-        argv = real_toxiproxy.server_argv("127.0.0.1", port)
-    else:
-        argv = server_argv("127.0.0.1", port, None, 7)
+    host, port = own_address()
+    argv = real_toxiproxy.server_argv(host, port) if request.param == "real" else server_argv(host, port, None, 7)
     process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         end = time.monotonic() + PATIENCE
         while True:
             with socket.socket() as sock:
-                if sock.connect_ex(("127.0.0.1", port)) == 0:
+                if sock.connect_ex((host, port)) == 0:
                     break
             assert process.poll() is None and time.monotonic() < end, "the server did not start"
             time.sleep(0.02)
-        yield request.param, f"127.0.0.1:{port}"
+        yield request.param, f"{host}:{port}"
     finally:
         process.terminate()
         process.wait(PATIENCE)
 
 
 @pytest.fixture
-def bench(server: tuple[str, str]) -> Any:
+def bench(server: tuple[str, str], own_address: OwnAddress) -> Any:
     """`async with bench() as b`: a link through the server, clean, to a backend that runs."""
     which, control = server
 
     @asynccontextmanager
     async def make(load: Load | None = None) -> AsyncIterator[Bench]:
-        backend, links = Backend(), ToxiproxyLinks(control, timeout=PATIENCE)
+        address, to = own_address(), own_address()
+        backend, links = Backend(to), ToxiproxyLinks(control, timeout=PATIENCE)
         await backend.start()
-        with socket.socket() as sock:
-            sock.bind(("127.0.0.1", 0))
-            port = sock.getsockname()[1]
-        link = Link(source="api", destination=f"db{port}", port=80, protocol="http")
+        link = Link(source="api", destination=f"db-{address[0]}-{address[1]}", port=80, protocol="http")
         try:
-            spec = ProxySpec(name=link.id, listen=f"127.0.0.1:{port}", upstream=f"127.0.0.1:{backend.port}")
+            spec = ProxySpec(name=link.id, listen=f"{address[0]}:{address[1]}", upstream=f"{to[0]}:{to[1]}")
             await links.create([spec])
             if load is not None:
-                load.port = port
+                load.address = address
                 load.start()
-            yield Bench(which, links, backend, link, port)
+            yield Bench(which, links, backend, link, address)
         finally:
             if load is not None:
                 await load.stop()
-            await links.apply(link.id, CLEAN)
-            await links.aclose()
-            await backend.stop()
+            try:
+                await links.apply(link.id, CLEAN)
+            finally:
+                await links.aclose()
+                await backend.stop()
 
     return make
 

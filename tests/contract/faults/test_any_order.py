@@ -60,22 +60,27 @@ def wanted(link: str, active: list[LinkEffect]) -> tuple[bool, list[Toxic]]:
 
 
 @pytest.mark.parametrize("seed", range(int(FIRST), int(LAST or FIRST) + 1))
-def test_the_server_says_what_the_fold_says(seed: int, server: tuple[str, str], bench: Any, load: Any) -> None:
+def test_the_server_says_what_the_fold_says(
+    seed: int, server: tuple[str, str], bench: Any, load: Any, own_address: Any
+) -> None:
     which, control = server
     draw = random.Random(seed)
 
     async def main() -> None:
         async with bench() as link, AsyncClient(f"http://{control}", timeout=20) as client:
             links = ToxiproxyLinks(control, timeout=20)
-            upstream = f"127.0.0.1:{link.backend.port}"
-            await links.create([ProxySpec(name=one.id, listen="127.0.0.1:0", upstream=upstream) for one in LINKS])
-            # Connections that are open, and traffic, while everything changes under them.
-            traffic = [
-                load(int((await client.get(one.id)).listen.rpartition(":")[2]), users=2, every=0.05) for one in LINKS
+            upstream = "{}:{}".format(*link.backend.address)
+            addresses = [own_address() for _ in LINKS]
+            specs = [
+                ProxySpec(name=one.id, listen=f"{host}:{port}", upstream=upstream)
+                for one, (host, port) in zip(LINKS, addresses, strict=True)
             ]
-            for one in traffic:
-                one.start()
+            # Connections that are open, and traffic, while everything changes under them.
+            traffic = [load(address, users=2, every=0.05) for address in addresses]
             try:
+                await links.create(specs)
+                for one in traffic:
+                    one.start()
                 executor = Executor(links, None, {})  # type: ignore[arg-type]
                 waiting, active = effects_of(draw, which), list[LinkEffect]()
                 while waiting or active:
@@ -93,8 +98,8 @@ def test_the_server_says_what_the_fold_says(seed: int, server: tuple[str, str], 
             finally:
                 for one in traffic:
                     await one.stop()
-                for one in LINKS:
-                    await client.delete(one.id)
+                for name in {one.id for one in LINKS} & set(await client.proxies()):
+                    await client.delete(name)
                 await links.aclose()
 
     asyncio.run(main())

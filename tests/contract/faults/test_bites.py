@@ -25,10 +25,10 @@ FAULTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {  # name -> (paramet
 }
 
 
-async def get(port: int, size: int, extra: str = "") -> tuple[list[bytes], float, float, str]:
+async def get(address: tuple[str, int], size: int, extra: str = "") -> tuple[list[bytes], float, float, str]:
     """(reads of the answer, seconds to the first and to the last byte, how it ended), over a new connection."""
     reads: list[bytes] = []
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    reader, writer = await asyncio.open_connection(*address)
     start = time.perf_counter()
     first = last = 0.0
     try:
@@ -49,40 +49,40 @@ async def get(port: int, size: int, extra: str = "") -> tuple[list[bytes], float
         writer.transport.abort()
 
 
-async def felt(name: str, port: int) -> None:
+async def felt(name: str, address: tuple[str, int]) -> None:
     """What a client that knows nothing of the fault sees of it: what was asked. Upper limits are wide: others work."""
     if name == "latency":
-        _, first, _, _ = await get(port, 20)
+        _, first, _, _ = await get(address, 20)
         assert 0.049 <= first < 1.0
     elif name == "timeout":
-        _, _, _, end = await get(port, 20)
+        _, _, _, end = await get(address, 20)
         assert end.startswith("eof") and 0.2 <= float(end.split()[1]) < 3.0  # counted from the connect
     elif name == "outage":
         with pytest.raises(ConnectionRefusedError):
-            await get(port, 20)
+            await get(address, 20)
     elif name == "reset":
-        assert (await get(port, 20))[3] == "reset"
+        assert (await get(address, 20))[3] == "reset"
     elif name == "bandwidth":
-        reads, _, last, _ = await get(port, 100_000)
+        reads, _, last, _ = await get(address, 100_000)
         assert 0.9 < last < 2.5 and sum(map(len, reads)) > 100_000
     elif name == "slow_close":
-        _, _, last, end = await get(port, 20, "Connection: close\r\n")
+        _, _, last, end = await get(address, 20, "Connection: close\r\n")
         assert last < 0.3 and 0.39 <= float(end.split()[1]) < 2.0
     elif name == "slicer":
-        reads, first, last, _ = await get(port, 2000)
+        reads, first, last, _ = await get(address, 2000)
         # On a busy machine two pieces may meet in one read, but not many.
         assert len(reads) >= 10 and sorted(map(len, reads))[len(reads) // 2] <= 120
         assert last - first > 0.02
     elif name == "limit_data":
-        reads, _, _, end = await get(port, 10_000)
+        reads, _, _, end = await get(address, 10_000)
         assert sum(map(len, reads)) == 5000 and end.startswith("eof")
     elif name == "flaky":
-        ends = [(await get(port, 20))[3] for _ in range(40)]
+        ends = [(await get(address, 20))[3] for _ in range(40)]
         assert 5 < ends.count("answered") < 35
     elif name == "blackhole":
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.5):
-                await get(port, 20)
+                await get(address, 20)
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -90,7 +90,7 @@ def test_it_bites_as_asked_and_is_gone(name: str, bench: Any, load: Any) -> None
     raw, traffic = FAULTS[name]
 
     async def main() -> None:
-        async with bench(load(0, **traffic)) as link:
+        async with bench(load(**traffic)) as link:
             compiled = link.compile(name, raw)
             witness = link.witness(compiled)
             try:
@@ -100,7 +100,7 @@ def test_it_bites_as_asked_and_is_gone(name: str, bench: Any, load: Any) -> None
                 found = await link.seen(witness)
                 assert found.seen, found.text
                 print(link.server, name, found.text)
-                await felt(name, link.port)
+                await felt(name, link.address)
                 await link.end()
                 again = await link.gone(witness)
                 assert again.seen, again.text
@@ -116,7 +116,7 @@ def test_on_plain_tcp_the_link_counts(name: str, bench: Any, load: Any) -> None:
     raw, traffic = FAULTS[name]
 
     async def main() -> None:
-        async with bench(load(0, **traffic, fresh=name == "flaky")) as link:
+        async with bench(load(**traffic, fresh=name == "flaky")) as link:
             if link.server == "real":
                 pytest.skip("the real Toxiproxy does not count")
             compiled = link.compile(name, raw)
@@ -138,7 +138,7 @@ def test_on_plain_tcp_the_link_counts(name: str, bench: Any, load: Any) -> None:
 
 def test_a_flapping_link_is_seen_down_and_up(bench: Any, load: Any) -> None:
     async def main() -> None:
-        async with bench(load(0)) as link:
+        async with bench(load()) as link:
             compiled = link.compile("flap", {"down": "400ms", "up": "600ms"}, duration=6.0)
             compiled = compiled.model_copy(
                 update={
@@ -172,7 +172,7 @@ def test_a_cut_is_seen_in_the_direction_that_is_cut_and_no_other(
     stream: Any, protocol: str, bench: Any, load: Any
 ) -> None:
     async def main() -> None:
-        async with bench(load(0, size=20, chats=True)) as link:
+        async with bench(load(size=20, chats=True)) as link:
             if link.server == "real" and protocol == "tcp":
                 pytest.skip("the real Toxiproxy does not count")
             other = {"up": "down", "down": "up", "both": "both"}[stream]

@@ -33,7 +33,7 @@ GOOD: dict[str, dict[str, Any]] = {
 class Liar:
     """Forwards everything and counts honestly what passes; claims hits when told to."""
 
-    def __init__(self, upstream: int) -> None:
+    def __init__(self, upstream: tuple[str, int]) -> None:
         self.upstream = upstream
         self.port = 0
         self.up = self.down = self.accepted = self.open = 0
@@ -64,7 +64,7 @@ class Liar:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.accepted += 1
         self.open += 1
-        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.upstream)
+        far_reader, far_writer = await asyncio.open_connection(*self.upstream)
 
         async def pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter, up: bool) -> None:
             try:
@@ -104,8 +104,8 @@ def test_a_proxy_that_lies_is_found_out(
         async with bench() as link:
             if link.server == "real":
                 pytest.skip("the liar is the same")
-            async with Liar(link.backend.port).running() as liar:
-                traffic = load(liar.port, size=3000)
+            async with Liar(link.backend.address).running() as liar:
+                traffic = load(("127.0.0.1", liar.port), size=3000)
                 traffic.start()
                 evidence: list[Evidence] = []
                 for name in names:
@@ -140,8 +140,8 @@ def test_a_proxy_that_claims_hits_is_found_out_by_what_passes(name: str, bench: 
         async with bench() as link:
             if link.server == "real":
                 pytest.skip("the liar is the same")
-            async with Liar(link.backend.port).running() as liar:
-                traffic = load(liar.port, size=3000, fresh=True)
+            async with Liar(link.backend.address).running() as liar:
+                traffic = load(("127.0.0.1", liar.port), size=3000, fresh=True)
                 traffic.start()
                 compiled = link.compile(name, GOOD[name])
                 liar.hits = compiled.evidence[0].toxics
@@ -177,7 +177,7 @@ def test_a_fault_that_is_too_small_is_not_seen(
     name: str, raw: dict[str, Any], noise: float, why: str, bench: Any, load: Any
 ) -> None:
     async def main() -> None:
-        async with bench(load(0)) as link:
+        async with bench(load()) as link:
             if link.server == "real" and name in ("bandwidth", "limit_data", "slicer"):
                 pytest.skip("the real Toxiproxy does not count")
             link.backend.noise = noise

