@@ -10,14 +10,16 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chaoskit.errors import CheckerError
 from chaoskit.history.operations import Operations
-from chaoskit.spec.model import Verdict
+
+if TYPE_CHECKING:  # at run time it would load pydantic, which `chaoskit check` does without
+    from chaoskit.spec.model import Verdict
 
 __all__ = ["Alteration", "Anomaly", "Budget", "Model", "Options", "Result", "judged"]
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from chaoskit.checks.model import WitnessOp
 from chaoskit.history.operation import NONE, Outcome
 from chaoskit.history.operations import NEVER, Operations
 from chaoskit.history.values import shown
+
+if TYPE_CHECKING:
+    from chaoskit.checks.model import WitnessOp
 
 __all__ = ["called", "shortened", "witness_operations"]
 
@@ -39,6 +42,8 @@ def witness_operations(operations: Operations, positions: Iterable[int]) -> tupl
     """Some operations as data, in order of invocation. Seconds from the beginning of the history where its times are
     known, else ranks of events: their order is right, their distances mean nothing.
     """
+    from chaoskit.checks.model import WitnessOp  # loads pydantic
+
     timed = operations.timed
     found = []
     for position in sorted({int(one) for one in positions}, key=lambda one: int(operations.invoked[one])):

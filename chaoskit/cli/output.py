@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chaoskit.data import SCHEMA_VERSION
 from chaoskit.errors import ChaosKitError, SpecError
 
 if TYPE_CHECKING:
@@ -43,6 +42,8 @@ def data(text: str) -> None:
 
 def as_json(content: Mapping[str, Any]) -> str:
     """One JSON object with `schema_version`."""
+    from chaoskit.data import SCHEMA_VERSION  # loads pydantic, which not every command needs
+
     return json.dumps({"schema_version": SCHEMA_VERSION, **content}, indent=1, default=str)
 
 
