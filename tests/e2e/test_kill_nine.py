@@ -80,6 +80,6 @@ def test_nothing_is_left(somebody, victim: str, left: Callable[[str], list[str]]
         assert user("recover").code == ExitCode.OK
     assert left(folder.name) == []
     assert user("recover").code == ExitCode.OK
-    assert user("validate", str(tiny / "cache-slow.yaml")).code == ExitCode.OK
-    again = user.run(str(tiny / "cache-slow.yaml"), "--set", "timeline.slow.latency=100ms")
-    assert again.code != ExitCode.UNHEALED, again.out
+    if victim == "supervisor":  # who holds the leases: the next run must get them
+        again = user.run(str(tiny / "cache-slow.yaml"), "--set", "timeline.slow.latency=100ms")
+        assert again.code != ExitCode.UNHEALED, again.out
