@@ -16,7 +16,7 @@ from chaoskit import linux
 from chaoskit.engine.block import Block
 from chaoskit.engine.bypass import Bypass
 from chaoskit.engine.gauge import Gauge
-from chaoskit.engine.injecting import Injections
+from chaoskit.engine.injecting import Injections, heal_limit
 from chaoskit.engine.load import Load
 from chaoskit.engine.record import Control
 from chaoskit.errors import (
@@ -37,7 +37,6 @@ __all__ = ["Cell"]
 
 _TICK_S = 0.25  # of the watch and the live view
 _LEAD_NS = NS // 5  # between the start order and the first due time
-_HEAL_LIMIT_S = 30.0  # a node that is started again may take this long to be ready
 
 
 class Cell:
@@ -198,15 +197,15 @@ class Cell:
 
     async def _clean_up(self) -> list[ChaosKitError]:
         """Heal what is active, end the workers, keep the history: each step also when the one before failed."""
-        supervisor = self._block.supervisor
+        supervisor, limit = self._block.supervisor, heal_limit(self._block.plan)
         errors: list[ChaosKitError] = []
         try:
             # With the proxy, what it held is gone: there is nothing to take back but the stack, which comes next.
             if not supervisor.dead and not self.proxy_lost:
-                async with asyncio.timeout(_HEAL_LIMIT_S):
+                async with asyncio.timeout(limit):
                     await supervisor.end(self._injections.effects)
         except TimeoutError:
-            errors.append(HealError(f"{self._cell.id}: healing took longer than {_HEAL_LIMIT_S:g} s"))
+            errors.append(HealError(f"{self._cell.id}: healing took longer than {limit:g} s"))
         except ChaosKitError as error:
             errors.append(error)
         finally:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
@@ -21,15 +21,17 @@ from chaoskit.engine.bypass import Bypass
 from chaoskit.engine.placing import Placing
 from chaoskit.errors import LinkError
 from chaoskit.faults.evidence import Observation, Witness
-from chaoskit.plan import Choice, PlannedInjection
-from chaoskit.stack.effects import Effect
+from chaoskit.plan import Choice, Plan, PlannedInjection
+from chaoskit.stack.effects import ActionEffect, Effect, NodeEffect
 from chaoskit.units import NS
 
-__all__ = ["Injections", "Step", "steps_of"]
+__all__ = ["Injections", "Step", "heal_limit", "steps_of"]
 
 _GRACE_S = 2.0  # what healing may take before the supervisor does it by itself
 _AHEAD_S = 1.0  # canaries learn a link this long before its fault
 _REACT_S = 0.2  # looking for the bite ends this long before the fault does
+_HEAL_S = 30.0  # what taking everything back may take at least, where nothing in it has a limit of its own
+_MARGIN_S = 10.0  # to start a process or two on a busy machine, beyond those limits
 _GONE_S = 10.0  # a healed link or node may take this long to be as before
 _PLACE_S = 5.0  # somebody must hold the role this long after the fault should have begun
 _ASK_AHEAD_S = 2.0  # who does is asked from this long before the fault on: to begin to ask takes a process
@@ -56,6 +58,27 @@ def steps_of(effects: Iterable[Effect]) -> list[Step]:
     return [Step(at, tuple(begins.get(at, ())), tuple(ends.get(at, ()))) for at in sorted({*begins, *ends})]
 
 
+def heal_limit(plan: Plan) -> float:
+    """Seconds that taking back all that a plan may begin can take: as long as the slowest of it is allowed to take.
+
+    An action may be under way, and is then taken back; a killed node has its `start_timeout` to be ready again.
+    """
+    longest = _HEAL_S
+    for effect in _effects(plan):
+        if isinstance(effect, ActionEffect):
+            longest = max(longest, 2 * effect.timeout)
+        elif isinstance(effect, NodeEffect):
+            longest = max(longest, plan.target.service_of(effect.node).start_timeout)
+    return longest + _MARGIN_S
+
+
+def _effects(plan: Plan) -> Iterator[Effect]:
+    """Everything that may be begun, whoever holds a role."""
+    for planned in plan.injections:
+        for choice in (planned, *planned.choices.values()):
+            yield from choice.effects
+
+
 @dataclass
 class Injections:
     """All injections of one cell.
@@ -77,9 +100,7 @@ class Injections:
     @property
     def effects(self) -> list[str]:
         """Ids of everything that may have been begun, whoever held a role."""
-        plans = self.block.plan.injections
-        choices = [choice for planned in plans for choice in (planned, *planned.choices.values())]
-        return list(dict.fromkeys(effect.id for choice in choices for effect in choice.effects))
+        return list(dict.fromkeys(effect.id for effect in _effects(self.block.plan)))
 
     async def run(self) -> None:
         """Carry out all of them side by side.

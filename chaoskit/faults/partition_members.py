@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from chaoskit.faults.model import Ground, ParameterError, Where
 from chaoskit.faults.partition_parameters import PartitionParameters
 from chaoskit.faults.partition_shapes import Shape
+from chaoskit.faults.places import undeclared
 from chaoskit.spec.suggest import did_you_mean, listed
 from chaoskit.stack.selectors import SelectorError, select_members
 from chaoskit.stack.topology import CLIENT, Link, Target, Topology
@@ -140,12 +141,8 @@ def _select(path: Path, word: str, target: Target) -> tuple[str, ...]:
         return select_members(word, target.topology)
     except SelectorError as error:
         if word == "leader":
-            raise ParameterError(
-                path,
-                f"the target {target.name} does not say who its leader is",
-                hint="declare it in the Compose file (x-chaoskit: roles: {leader: {function: leader, nodes: [...]}}), "
-                "or name a node",
-            ) from None
+            what, hint = undeclared(word, target)
+            raise ParameterError(path, what, hint=hint) from None
         known = [name for node in target.topology.nodes for name in (node.service, node.name)]
         hint = did_you_mean(word, [*known, *(role.name for role in target.roles)])
         raise ParameterError(path, error.what, hint=hint if "no service" in error.what else error.hint) from None

@@ -13,7 +13,7 @@ from chaoskit import registry
 from chaoskit.data import Frozen
 from chaoskit.errors import AbilityError, PlanError, Problem, UsageError
 from chaoskit.faults.model import Compiled, Fault, Ground
-from chaoskit.faults.places import ALLOW, ends, forbidden
+from chaoskit.faults.places import ALLOW, ends, forbidden, undeclared
 from chaoskit.spec.nodes import parse_text
 from chaoskit.spec.parameters import parameter_names
 from chaoskit.spec.shapes import good
@@ -92,12 +92,9 @@ def role_of(order: Order, target: Target) -> str | None:
         UsageError: the target does not say who holds it.
     """
     role: str | None = registry.load("fault", order.fault).role(order.parameters, target)
-    declared = [one.name for one in target.roles]
-    if role is not None and role not in declared:
-        raise UsageError(
-            f"the target {target.name} does not say who its {role} is",
-            hint=f"name a node, or declare it: x-chaoskit: roles: {role}, in {target.compose_file}",
-        )
+    if role is not None and role not in [one.name for one in target.roles]:
+        what, hint = undeclared(role, target)
+        raise UsageError(what, hint=hint)
     return role
 
 

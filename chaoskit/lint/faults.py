@@ -8,12 +8,11 @@ from typing import Any
 from chaoskit import registry
 from chaoskit.errors import PlanError
 from chaoskit.faults.model import Compiled, Fault, Ground, ParameterError
-from chaoskit.faults.places import ALLOW, ends, forbidden
+from chaoskit.faults.places import ALLOW, ends, forbidden, undeclared
 from chaoskit.lint.model import Expanded, Scene, derive_seed, stretches
 from chaoskit.spec.model import Injection
 from chaoskit.spec.nodes import Node
 from chaoskit.spec.parameters import parameter_names
-from chaoskit.spec.suggest import did_you_mean
 from chaoskit.stack.selectors import SelectorError, select_links, select_nodes
 from chaoskit.stack.topology import Link
 from chaoskit.units import format_duration
@@ -124,10 +123,7 @@ class _Expansion:
             return Expanded(tuple(nodes), compiled({}))
         declared = {one.name: one.nodes for one in scene.target.roles}
         if not declared.get(role):
-            what = f"the target {scene.target.name} does not say who its {role} is"
-            hint = (
-                f"declare it: x-chaoskit: roles: {role}, in {scene.target.compose_file}; {did_you_mean(role, declared)}"
-            )
+            what, hint = undeclared(role, scene.target)
             scene.problem(self._entry.place, what, "", hint)
             return None
         choices = {node: compiled({role: node}) for node in declared[role]}

@@ -6,11 +6,12 @@ from chaoskit.lint.model import Scene
 from chaoskit.spec.nodes import Place
 from chaoskit.spec.suggest import did_you_mean, listed
 from chaoskit.stack.references import references
-from chaoskit.stack.topology import WorkloadSpec
+from chaoskit.stack.topology import CLIENT, WorkloadSpec
 
 __all__ = ["check_traffic", "check_variants"]
 
 _MOST_IN_FLIGHT = 20_000  # connections of one run; file descriptors and ports are finite
+_SPOKEN = ("http", "tcp")  # what a worker can send to; plain TCP says nothing of what is spoken over it
 
 
 def check_traffic(scene: Scene) -> None:
@@ -30,11 +31,28 @@ def check_traffic(scene: Scene) -> None:
     else:
         scene.found.workload = workloads[traffic.workload or next(iter(workloads))]
         _mix(scene, scene.found.workload)
+    _understood(scene)
     most = max(traffic.arrivals.rate, traffic.arrivals.peak or 0.0) * traffic.timeout * 1.5
     if most > _MOST_IN_FLIGHT:
         what = f"up to {most:,.0f} operations could be in flight"
         why = f"1.5 x rate x timeout; at most {_MOST_IN_FLIGHT:,} can be"
         scene.problem(loaded.place("traffic", "arrivals"), what, why, "lower the rate or the timeout")
+
+
+def _understood(scene: Scene) -> None:
+    """Whoever clients talk to speaks what the workers speak: plain HTTP."""
+    topology = scene.target.topology
+    clients = {node.name for node in topology.nodes if node.service == CLIENT}
+    entries = {topology.node(link.destination).service: link for link in topology.links if link.source in clients}
+    for entry, link in entries.items():
+        if link.protocol not in _SPOKEN:
+            scene.problem(
+                scene.loaded.place("traffic"),
+                f"clients cannot talk to {entry}, which speaks {link.protocol}",
+                "traffic is sent as plain HTTP",
+                f"name a service that speaks it as x-chaoskit.entry in {scene.target.compose_file}: "
+                f"one that takes HTTP, say, and asks {entry}",
+            )
 
 
 def _mix(scene: Scene, workload: WorkloadSpec) -> None:

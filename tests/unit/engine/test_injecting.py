@@ -15,12 +15,12 @@ from chaoskit.contracts import Sighting
 from chaoskit.engine import injecting
 from chaoskit.engine.block import Block
 from chaoskit.engine.bypass import Bypass
-from chaoskit.engine.injecting import Injections, steps_of
+from chaoskit.engine.injecting import Injections, heal_limit, steps_of
 from chaoskit.engine.record import Recorder
 from chaoskit.errors import LinkError
 from chaoskit.faults.evidence import Observation
 from chaoskit.plan import Choice, PlannedInjection
-from chaoskit.stack.effects import Effect, Evidence, LinkEffect
+from chaoskit.stack.effects import ActionEffect, Effect, Evidence, LinkEffect, NodeEffect
 from chaoskit.toxiproxy.model import FlowCounters, LinkCounters
 
 S = 1_000_000_000
@@ -378,3 +378,22 @@ def test_a_leak_is_told_once() -> None:
 
     (leak,) = asyncio.run(main())
     assert (leak["destination"], leak["source"]) == ("b:1", "a")
+
+
+def test_healing_has_as_long_as_the_slowest_of_what_it_takes_back_may_take() -> None:
+    def limit(*effects: Effect, role: bool = False) -> float:
+        first = planned() if role else planned(*effects)  # type: ignore[arg-type]
+        choices = {"n1": Choice(effects=effects, evidence=(), sentence="")} if role else {}
+        plan: Any = SimpleNamespace(
+            injections=[first.model_copy(update={"choices": choices})],
+            target=SimpleNamespace(
+                service_of=lambda node: SimpleNamespace(start_timeout=50.0 if node == "slow" else 5.0)
+            ),
+        )
+        return heal_limit(plan)
+
+    action = ActionEffect(id="x/1", injection="x", action="move", undo="back", timeout=60.0)
+    assert limit(cut(1)) > 30
+    assert limit(NodeEffect(id="x/1", injection="x", node="quick", state="killed")) == limit(cut(1))
+    assert limit(NodeEffect(id="x/1", injection="x", node="slow", state="killed")) > 50
+    assert limit(cut(1), action) == limit(action, role=True) > 120  # it ends, then it is undone
