@@ -10,6 +10,7 @@ import socket
 __all__ = ["BACKLOG", "AddressError", "join", "listen", "parse", "resolve"]
 
 BACKLOG = 4096  # the kernel lowers it to net.core.somaxconn
+LOOKUP = 2.0  # seconds that a name may take to be found: changes are made one at a time, and others wait
 
 
 class AddressError(ValueError):
@@ -63,13 +64,16 @@ async def resolve(address: str) -> tuple[str, int]:
     """Parse, and look a name up: the first IPv4 address of it, as Go prefers, else the first of any kind.
 
     Raises:
-        AddressError: malformed, or no such host.
+        AddressError: malformed, no such host, or nobody who says so within `LOOKUP` seconds.
     """
     host, port = parse(address)
     if not host or _is_literal(host):
         return host, port
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        async with asyncio.timeout(LOOKUP):
+            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except TimeoutError:
+        raise AddressError(f"lookup {host}: no answer within {LOOKUP:g} s (an address needs no lookup)") from None
     except (OSError, UnicodeError):
         raise AddressError(f"lookup {host}: no such host") from None
     found.sort(key=lambda entry: entry[0] != socket.AF_INET)

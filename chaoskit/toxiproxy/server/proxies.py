@@ -219,16 +219,14 @@ class Proxies:
         Raises:
             AddressError: the first one's trouble, after all were tried.
         """
-        trouble: address.AddressError | None = None
         for proxy in self.by_name.values():
             for toxic in list(proxy.toxics()):
                 proxy.remove(toxic)
-            try:
-                await proxy.start()
-            except address.AddressError as error:
-                trouble = trouble or error
-        if trouble is not None:
-            raise trouble
+        # Side by side: a name that nobody knows takes its time to be given up, and the others shall not wait for it.
+        done = await asyncio.gather(*(proxy.start() for proxy in self.by_name.values()), return_exceptions=True)
+        for trouble in done:
+            if trouble is not None:
+                raise trouble
 
     async def close(self) -> None:
         """Stop all of them."""

@@ -7,6 +7,8 @@ import pytest
 
 from chaoskit.toxiproxy.server import address
 from chaoskit.toxiproxy.server.address import AddressError
+from chaoskit.toxiproxy.server.proxies import Proxies
+from chaoskit.toxiproxy.server.timers import LoopTimers
 
 
 @pytest.mark.parametrize(
@@ -60,3 +62,39 @@ def test_listens_where_it_is_told_and_says_why_not():
         with pytest.raises(AddressError, match=f"listen tcp 127.3.2.1:{port}: bind: address already in use"):
             address.listen("127.3.2.1", port)
     address.listen("127.3.2.1", port).close()
+
+
+@pytest.fixture
+def deaf(monkeypatch):
+    """Names of `.deaf` are looked up for ever; the limit is short."""
+    ask = asyncio.BaseEventLoop.getaddrinfo
+
+    async def getaddrinfo(self, host, port, **more):
+        return await (asyncio.Event().wait() if host.endswith(".deaf") else ask(self, host, port, **more))
+
+    monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", getaddrinfo)
+    monkeypatch.setattr(address, "LOOKUP", 0.2)
+
+
+def test_a_name_that_nobody_answers_for_is_given_up(deaf):
+    with pytest.raises(AddressError) as caught:
+        asyncio.run(address.resolve("db.deaf:80"))
+    assert str(caught.value) == "lookup db.deaf: no answer within 0.2 s (an address needs no lookup)"
+
+
+def test_a_reset_heals_all_others_before_names_are_given_up(deaf):
+    async def main() -> None:
+        timers = LoopTimers(asyncio.get_running_loop())
+        proxies = Proxies(timers, "seed")
+        for name in ("a.deaf", "127.3.2.1", "b.deaf", "127.3.2.2"):
+            await proxies.add_or_replace(proxies.make(name, f"{name}:0", "u:1"), start=False)
+        reset = asyncio.create_task(proxies.reset())
+        while [proxy.enabled for proxy in proxies.by_name.values()] != [False, True, False, True]:
+            assert not reset.done(), "it waited for names"
+            await asyncio.sleep(0)
+        with pytest.raises(AddressError, match=r"a\.deaf: no answer"):
+            await reset
+        await proxies.close()
+        timers.close()
+
+    asyncio.run(main())
