@@ -202,6 +202,28 @@ def test_an_update_while_data_waits(link, wire, expected):
     assert wire.silent(near, SOON) is expected(original=False, embedded=True)
 
 
+@pytest.mark.differs(
+    "More than 1,024 reads that wait in a `latency`",
+    original="reads no more until the first of them leaves: what comes then is delayed by up to twice as much",
+    embedded="holds up to 16 MiB of reads, however small they are, each for as long as was asked",
+    why="many small messages must not be later than a few large ones",
+)
+def test_many_reads_that_wait(link, wire, expected):
+    # Cut into single bytes, one write is as many reads for the toxic behind.
+    link.add("slicer", "cut", average_size=1)
+    link.add("latency", latency=700)
+    near, far = link.pair()
+    far.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    many = b"x" * 1500
+    for data in (many, b"a", b"b", b"c"):  # the original has two more reads in its hands
+        far.sendall(data)
+        time.sleep(0.05)
+    assert wire.receive(near, len(many) + 1).endswith(b"a")
+    began = time.monotonic()
+    assert wire.receive(near, 2) == b"bc"
+    assert (time.monotonic() - began > 0.35) is expected(original=True, embedded=False)
+
+
 # What hits others
 
 
