@@ -32,6 +32,10 @@ class Budget:
         self._clock = clock
         self._end = clock() + seconds
 
+    def left(self) -> float:
+        """Seconds that are left, never below zero."""
+        return max(0.0, self._end - self._clock())
+
     def spent(self) -> bool:
         """Whether nothing is left."""
         return self._clock() >= self._end

@@ -1,0 +1,129 @@
+"""A witness on a terminal: one bar per operation from sent to answered, in the order in which things happened.
+
+Events are set apart evenly: what came before what can be seen, how much earlier cannot; the times stand beside the
+bars. Source of the picture: Porcupine's visualisation.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from typing import Any
+
+from chaoskit.history.operation import NONE, Outcome
+from chaoskit.history.operations import NEVER, Operations
+from chaoskit.history.values import shown
+from chaoskit.units import format_duration
+
+__all__ = ["MOST", "draw", "fitted", "harmless"]
+
+MOST = 10  # operations in one diagram
+_LEAST_BAR = 2 * MOST + 4  # columns: every event of ten operations has one of its own
+_WIDEST_CALL = 34
+_LONGEST = 400  # characters of a call in full
+
+
+def draw(operations: Operations, positions: Sequence[int], width: int = 90, *, plain: bool = False) -> list[str]:
+    """Lines of a diagram of some operations, in order of invocation; at most MOST of them.
+
+    Args:
+        width: columns of the terminal; at least 60 are used.
+        plain: ASCII only.
+    """
+    order = sorted({int(one) for one in positions}, key=lambda one: int(operations.invoked[one]))
+    few = order[:MOST]
+    calls = [_call(operations, one, plain) for one in few]
+    times = [_times(operations, one, plain) for one in few]
+    widest = max((len(str(int(operations.index[one]))) for one in few), default=0)
+    who = [f"{int(operations.index[one]):>{widest}}  process {int(operations.process[one])}" for one in few]
+    left, right = max(map(_columns, who), default=0), max(map(_columns, times), default=0)
+    most = max(12, min(_WIDEST_CALL, width - left - right - _LEAST_BAR - 6))
+    call = min(max(map(_columns, calls), default=0), most)
+    room = max(_LEAST_BAR, min(48, width - left - call - right - 6))
+    events = sorted({rank for one in few for rank in _ends(operations, one) if rank != NEVER})
+    place = {rank: round(at * (room - 4) / max(1, len(events) - 1)) for at, rank in enumerate(events)}
+    lines = []
+    for one, name, text, time in zip(few, who, calls, times, strict=True):
+        began, ended = _ends(operations, one)
+        bar = _bar(place[began], place.get(ended), room, Outcome(int(operations.outcome[one])), plain)
+        lines.append(f"{fitted(name, left)}  {fitted(text, call)}  {fitted(bar, room)}  {time}".rstrip())
+    if len(order) > MOST:
+        lines.append(f"and {len(order) - MOST} more")
+    cut = [at for at, text in enumerate(calls) if _columns(text) > call]
+    lines += [f"{int(operations.index[few[at]]):>{widest}} in full: {calls[at][:_LONGEST]}" for at in cut]
+    return lines
+
+
+def harmless(text: str) -> str:
+    """Text from a history as a terminal may be given it: what is not printable is written as an escape."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+
+
+def fitted(text: str, columns: int) -> str:
+    """Text in exactly so many columns: cut with an ellipsis, or filled with spaces."""
+    if _columns(text) > columns:
+        mark = "…" if not text.isascii() else "..."
+        while text and _columns(text) + len(mark) > columns:
+            text = text[:-1]
+        text += mark
+    return text + " " * (columns - _columns(text))
+
+
+def _columns(text: str) -> int:
+    return sum(
+        0 if unicodedata.combining(one) else 2 if unicodedata.east_asian_width(one) in "WF" else 1 for one in text
+    )
+
+
+def _ends(operations: Operations, position: int) -> tuple[int, int]:
+    return int(operations.invoked[position]), int(operations.completed[position])
+
+
+def _call(operations: Operations, position: int, plain: bool) -> str:
+    """What was asked and answered: "read x → 4", "write x 5 ok"."""
+    parts = [operations.function(position)]
+    key, value, result = (int(column[position]) for column in (operations.key, operations.value, operations.result))
+    outcome = Outcome(int(operations.outcome[position]))
+    if key != NONE:
+        parts.append(shown(operations.of_value(key)))
+    if value != NONE and not (outcome == Outcome.OK and _filled_in(operations.of_value(value), result, operations)):
+        parts.append(shown(operations.of_value(value)))
+    if outcome != Outcome.OK:
+        parts.append("failed" if outcome == Outcome.FAIL else "?")
+    elif value != NONE and result in (NONE, value):  # Jepsen repeats what was written
+        parts.append("ok")
+    else:
+        parts.append(f"{'->' if plain else '→'} {shown(operations.of_value(result))}")
+    text = harmless(" ".join(parts))
+    return text.encode("ascii", "backslashreplace").decode() if plain else text
+
+
+def _filled_in(asked: Any, result: int, operations: Operations) -> bool:
+    """Whether an answer is what was asked with the reads filled in: a transaction."""
+    answer = operations.of_value(result)
+    return isinstance(asked, tuple) and isinstance(answer, tuple) and asked != answer and len(asked) == len(answer)
+
+
+def _times(operations: Operations, position: int, plain: bool) -> str:
+    """ "1.204 s + 12 ms", or nothing where the history has no times."""
+    began, ended = int(operations.began_ns[position]), int(operations.ended_ns[position])
+    if began == NONE:
+        return ""
+    at = f"{began / 1e9:.{6 if began % 1_000_000 else 3}f} s"
+    if ended == NONE or operations.completed[position] == NEVER:
+        return at
+    took = format_duration(max(0, ended - began) / 1e9)
+    return f"{at} + {took.replace('µ', 'u') if plain else took}"
+
+
+def _bar(began: int, ended: int | None, room: int, outcome: Outcome, plain: bool) -> str:
+    """├────┤ answered, ├╌╌╌╌▶ nobody knows, ├─ ✕ ─┤ failed."""
+    start, rule, stop, arrow = ("|", "-", "|", ">") if plain else ("├", "─", "┤", "▶")
+    if ended is None:
+        return " " * began + start + rule * (room - began - 2) + arrow
+    middle = rule * max(0, ended - began - 1)
+    if outcome == Outcome.FAIL:
+        middle = (":" if plain else "╌") * len(middle)
+    return " " * began + start + middle + stop
