@@ -180,8 +180,8 @@ def _too_weak(found: Power | None, model: Model, asked: float) -> str | None:
     if share >= asked:
         return None
     return (
-        f"this history would have shown {least.kind} in {format_share(share)} of the places where it could have struck; "
-        f"at least {format_share(asked)} was asked for"
+        f"this history would have shown {least.kind} in {format_share(share)} of the places where it could have "
+        f"struck; at least {format_share(asked)} was asked for"
     )
 
 

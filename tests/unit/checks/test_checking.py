@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from histories.simulate import Call, operations
 
 from chaoskit import registry
 from chaoskit.checks import checking
@@ -18,7 +19,6 @@ from chaoskit.checks.result import Alteration, Anomaly, Options, Result, judged
 from chaoskit.checks.suggesting import contents, suggest
 from chaoskit.errors import CheckerError, HistoryError, UsageError
 from chaoskit.history.operations import Operations
-from histories.simulate import Call, operations
 
 
 def spoilt(of: Operations, position: int, random: random.Random) -> Operations | None:

@@ -6,9 +6,9 @@ import random
 
 import numpy as np
 import pytest
+from histories.simulate import Call, operations
 
 from chaoskit.checks.diagram import MOST, draw, fitted, harmless
-from histories.simulate import Call, operations
 
 STALE = [
     Call(0, "write", value=4, key="x", invoked=1, completed=10),

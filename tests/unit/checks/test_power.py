@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from histories.simulate import Call, operations
 
 from chaoskit.checks.power import Power, Strike, power
 from chaoskit.checks.result import Alteration, Anomaly, Options, Result, judged
 from chaoskit.history.operation import NONE, Outcome
 from chaoskit.history.operations import Operations
-from histories.simulate import Call, operations
 
 LINE = 2 * 7  # reads in `history(7)`: after each write, one read of it by itself and one that overlaps the next write
 
@@ -71,9 +71,8 @@ class Toy:
             mine = np.flatnonzero(of.named("write") & (of.key == of.key[one]))
             wrote = [w for w in mine if of.value[w] == of.result[one]]
             gone = [w for w in mine if wrote and of.invoked[w] > of.invoked[wrote[0]]]
-            if not wrote or of.invoked[wrote[0]] > of.completed[one]:
-                bad.append(int(one))
-            elif any(of.completed[w] < of.invoked[one] for w in gone):
+            future = wrote and of.invoked[wrote[0]] > of.completed[one]
+            if not wrote or future or any(of.completed[w] < of.invoked[one] for w in gone):
                 bad.append(int(one))
         anomalies = tuple(Anomaly("wrong", "", len(bad), (bad[0],), "…") for _ in bad[:1])
         return replace(judged(self.name, "", "…", len(of), len(of), anomalies), exact=self.exact)
