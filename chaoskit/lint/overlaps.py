@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import combinations
 
 from chaoskit.faults.model import Compiled
 from chaoskit.lint.model import Expanded, Scene
 from chaoskit.spec.model import Injection
+from chaoskit.stack.effects import Evidence
 from chaoskit.stack.passages import ends
+from chaoskit.units import format_duration
 
 __all__ = ["check_overlaps"]
 
 _ADDING = {"latency": "delays", "stress": "loads"}  # evidence of faults that can be seen side by side
 _SILENCE = frozenset({"cut", "open", "silent"})  # evidence of faults that withhold what is sent, and do nothing else
+_CUT = _SILENCE | {"refused"}  # evidence of faults behind which nobody sees whether a node runs
+_STOP = frozenset({"down", "frozen", "restarted", "refused", "silent", "back"})  # of faults that stop nodes
+_SEEN_S = 2.0  # seconds in which a cut is seen to bite
 
 
 def check_overlaps(scene: Scene) -> None:
@@ -26,7 +31,11 @@ def check_overlaps(scene: Scene) -> None:
         place = scene.loaded.entry("timeline", second.id).place
         shared = _shared(a, b)
         kinds = _kinds(a, b)
-        if shared and len(kinds) == 1 and (what := _ADDING.get(min(kinds))):
+        if shared and _cuts(a) and _stops(b):
+            _stopped_inside(scene, first, second, shared)
+        elif shared and _cuts(b) and _stops(a):
+            _stopped_inside(scene, second, first, shared)
+        elif shared and len(kinds) == 1 and (what := _ADDING.get(min(kinds))):
             scene.warn(f"{first.id} and {second.id} overlap on {shared}: their {what} add up")
         elif shared and not kinds <= _SILENCE:
             what = f"{second.id} overlaps {first.id} on {shared}"
@@ -52,8 +61,50 @@ def check_overlaps(scene: Scene) -> None:
                 )
 
 
-def _kinds(a: Expanded, b: Expanded) -> set[str]:
-    return {item.kind for expanded in (a, b) for one in expanded.all for item in one.evidence}
+def _stopped_inside(scene: Scene, cut: Injection, stop: Injection, shared: str) -> None:
+    """A node that is killed or paused while links of it are cut: its processes show that it is, and the cut was seen
+    before. Over which links neither can be asked any more is left to the one that ends last.
+    """
+    a, b = scene.found.expanded[cut.id], scene.found.expanded[stop.id]
+    if stop.at - cut.at < _SEEN_S:
+        scene.problem(
+            scene.loaded.entry("timeline", stop.id).place,
+            f"{stop.id} overlaps {cut.id} on {shared}",
+            "that a link is cut can only be seen while the nodes at both its ends run",
+            f"let {cut.id} begin {format_duration(_SEEN_S)} or more before {stop.id}",
+        )
+        return
+    cut_off, stopped = set(a.links), set(b.stopped)
+    spoken = {link.id for link in scene.target.topology.links if link.protocol != "tcp"}
+    # Where a canary speaks, only the node that it asks must run; elsewhere the traffic of both is what is seen.
+    hidden = {link for link in a.links if stopped.intersection(ends(link)[link in spoken :])}
+    outlasts = _end(stop) >= _end(cut)
+
+    def of_the_cut(item: Evidence) -> Evidence | None:
+        if item.kind == "open" and stopped.intersection(ends(item.link or "")):
+            return None
+        return item.model_copy(update={"ends_with": stop.id}) if outlasts and item.link in hidden else item
+
+    later = tuple(Evidence(kind="back", link=link) for link in a.links if outlasts and link in hidden)
+    scene.found.expanded |= {
+        cut.id: _changed(a, of_the_cut),
+        stop.id: _changed(b, lambda item: None if item.link in cut_off else item, later),
+    }
+    scene.warn(f"{stop.id} lies in {cut.id}: over {shared}, which is cut, it cannot be seen, only by its processes")
+    if not outlasts and "frozen" not in _kinds(b):
+        scene.warn(f"{stop.id} ends before {cut.id}: {', '.join(b.stopped)} must be able to start while cut off")
+
+
+def _cuts(one: Expanded) -> bool:
+    return not one.nodes and _kinds(one) <= _CUT
+
+
+def _stops(one: Expanded) -> bool:
+    return bool(one.stopped) and _kinds(one) <= _STOP
+
+
+def _kinds(*several: Expanded) -> set[str]:
+    return {item.kind for expanded in several for one in expanded.all for item in one.evidence}
 
 
 def _end(one: Injection) -> float:
@@ -91,20 +142,24 @@ def _left(one: Expanded, other: Expanded, given_up: Iterable[str]) -> Expanded:
     """
     lost, bent, stopped = set(given_up), set(other.links), set(other.stopped)
 
-    def left(compiled: Compiled) -> Compiled:
-        evidence = tuple(
-            item
-            for item in compiled.evidence
-            if item.link is None
-            or not (
-                item.link in lost
-                or (item.kind == "open" and (item.link in bent or stopped.intersection(ends(item.link))))
-            )
-        )
-        return compiled.model_copy(update={"evidence": evidence})
+    def left(item: Evidence) -> Evidence | None:
+        if item.link is None:
+            return item
+        hidden = item.kind == "open" and (item.link in bent or stopped.intersection(ends(item.link)))
+        return None if item.link in lost or hidden else item
+
+    return _changed(one, left)
+
+
+def _changed(one: Expanded, change: Callable[[Evidence], Evidence | None], more: tuple[Evidence, ...] = ()) -> Expanded:
+    """With other evidence, wherever it is placed: None is left out, and there is more of it."""
+
+    def changed(compiled: Compiled) -> Compiled:
+        evidence = tuple(item for item in map(change, compiled.evidence) if item is not None)
+        return compiled.model_copy(update={"evidence": evidence + more})
 
     return replace(
-        one, compiled=left(one.compiled), choices={node: left(choice) for node, choice in one.choices.items()}
+        one, compiled=changed(one.compiled), choices={node: changed(choice) for node, choice in one.choices.items()}
     )
 
 

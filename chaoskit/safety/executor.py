@@ -63,7 +63,8 @@ class Executor:
     Args:
         links, nodes: the driver's controls.
         links_to: node -> links that end at it; they refuse while the node is killed, until it is ready again, because
-            a proxy accepts on behalf of a dead node and clients could not tell whether their write arrived.
+            a proxy accepts on behalf of a dead node and clients could not tell whether their write arrived. Those that
+            are silent stay so: through a cut nobody learns that the node behind it died.
         actions: the driver's control of what the target declares; None where it declares nothing.
     """
 
@@ -197,7 +198,7 @@ class Executor:
         """What a link shall be like now."""
         state = fold_links(self._active.values()).get(link, CLEAN)
         node = self._node_of.get(link)
-        if node is None:
+        if node is None or state.silent:
             return state
         dead = "killed" in (self.desired_node(node), self._seen_nodes.get(node, "running"))
         return state.model_copy(update={"enabled": False}) if dead else state

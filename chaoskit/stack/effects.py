@@ -51,6 +51,12 @@ class LinkState(Frozen):
     enabled: bool = True
     toxics: tuple[Toxic, ...] = ()
 
+    @property
+    def silent(self) -> bool:
+        """Whether nothing at all comes through, in neither direction: no data, no end, no connect."""
+        mute = {toxic.stream for toxic in self.toxics if toxic.type == "blackhole" and toxic.toxicity >= 1}
+        return self.enabled and len(mute) == 2
+
 
 CLEAN = LinkState()
 
@@ -132,6 +138,8 @@ class Evidence(Frozen):
         did before. open: bytes go on passing in that direction.
     Of the node: down / frozen / restarted: no process, none running, none of the former ones. stress: `expected`
         processors are burnt. Of the action: done.
+    Of a link that another injection hides: back: nothing can be seen of it there but that it answers in the end.
+        `ends_with`: the injection that outlasts this one there, whose own end shows the end of both.
     """
 
     kind: str
@@ -141,6 +149,7 @@ class Evidence(Frozen):
     tolerance: float = 0.0
     stream: Literal["up", "down", "both"] = "both"
     toxics: tuple[str, ...] = ()
+    ends_with: str = ""
 
 
 def fold_links(active: Iterable[Effect]) -> dict[str, LinkState]:

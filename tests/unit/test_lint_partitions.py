@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from chaoskit.lint import load_both
 from chaoskit.plan import Plan, make_plan
 from chaoskit.plan_text import describe
 from chaoskit.spec.schema import schema
+from chaoskit.stack.effects import Evidence
 from chaoskit.stack.topology import RoleSpec, Target
 
 PEERS = "PEERS: 'n1=http://n1:2380,n2=http://n2:2380,n3=http://n3:2380'"
@@ -221,8 +223,62 @@ def test_what_hides_a_cut_and_what_does_not(files: Path) -> None:
         plan(files, *overlapping("for: 3s", "fault: latency", "on: n1 -> n2", "latency: 9ms"))
     cut, _ = plan(files, *overlapping("for: 3s", "fault: latency", "on: n2 -> n3:2380", "latency: 9ms")).injections
     assert not [one for one in cut.evidence if one.link == "n2->n3:2380"]
-    with pytest.raises(SpecError, match="other overlaps cut on"):
-        plan(files, *overlapping("for: 3s", "fault: kill", "on: n3"))
+
+
+def by_link(evidence: Iterable[Evidence]) -> set[tuple[str, str, str]]:
+    return {(one.kind, one.link or one.node or "", one.ends_with) for one in evidence}
+
+
+def test_a_node_may_be_stopped_inside_a_cut(files: Path) -> None:
+    """It is seen by its processes, and over the links that are not cut."""
+    before, *_ = plan(
+        files, *overlapping("for: 3s", "fault: latency", "on: client@n2 -> n2", "latency: 9ms")
+    ).injections
+    made = plan(files, *overlapping("for: 3s", "fault: kill", "on: n1"))
+    cut, other = made.injections
+    assert by_link(other.evidence) == {("down", "n1", ""), ("refused", "client@n1->n1:2379", "")}
+    gone = {("open", "client@n1->n1:2379", "")}  # nobody sends there while n1 is dead
+    assert by_link(cut.evidence) == by_link(before.evidence) - gone | {("open", "client@n2->n2:2379", "")}
+    assert [text for text in made.warnings if "other lies in cut: over n2->n1:2380, which is cut, it cannot" in text]
+    assert [text for text in made.warnings if "other ends before cut: n1 must be able to start while cut off" in text]
+    _, other = plan(files, *overlapping("fault: restart", "on: n1")).injections
+    assert by_link(other.evidence) == {("restarted", "n1", "")}
+    made = plan(files, *overlapping("for: 3s", "fault: pause", "on: n1"))
+    assert {one.kind for one in made.injections[1].evidence} == {"frozen", "silent"}
+    assert not [text for text in made.warnings if "must be able to start" in text]
+
+
+@pytest.mark.parametrize("mode", ["silent", "refuse"])
+def test_a_node_that_stays_dead_beyond_the_cut_shows_the_end_of_both(files: Path, mode: str) -> None:
+    overrides = [text.replace("isolate: n1", f"isolate: n1, mode: {mode}") for text in overlapping("for: 9s")]
+    made = plan(files, overrides[0].replace("for: 9s", "for: 9s, fault: kill, on: n1"), *overrides[1:])
+    cut, other = made.injections
+    into, out = {"n2->n1:2380", "n3->n1:2380"}, {"n1->n2:2380", "n1->n3:2380"}
+    assert {one.link for one in cut.evidence if one.ends_with == "other"} == into
+    assert {one.link for one in cut.evidence if one.kind == "cut"} == into | out
+    assert {one.link for one in other.evidence if one.kind == "back"} == into
+    assert not [text for text in made.warnings if "must be able to start" in text]
+
+
+def test_over_plain_tcp_both_ends_must_run_to_see_a_link_healed(files: Path) -> None:
+    (files / "shop/compose.yaml").write_text(
+        COMPOSE.replace("protocol: http", "protocol: tcp").replace("http:", "tcp:")
+    )
+    cut, other = plan(files, *overlapping("for: 9s", "fault: kill", "on: n1")).injections
+    assert {one.link for one in cut.evidence if one.ends_with == "other"} == set(cut.links)
+    assert {one.link for one in other.evidence if one.kind == "back"} == set(cut.links)
+
+
+def test_a_cut_of_a_node_that_is_dead_already_cannot_be_seen(files: Path) -> None:
+    for at in ("4s", "6s"):
+        overrides = [text.replace("at: 8s", f"at: {at}") for text in overlapping("for: 3s", "fault: kill", "on: n1")]
+        with pytest.raises(SpecError, match="overlaps cut on n2->n1:2380") as caught:
+            plan(files, *overrides)
+        assert "let cut begin 2 s or more before other" in str(caught.value)
+    slow = "{at: 5s, for: 12s, id: cut, fault: latency, on: n2 -> n1, latency: 9ms}"
+    kill = "{at: 8s, for: 3s, id: other, fault: kill, on: n1}"
+    with pytest.raises(SpecError, match="one would hide the other"):
+        plan(files, f"timeline=[{slow}, {kill}]", "claims=[{id: a, that: yield >= 1%}]")
 
 
 def test_what_may_not_be_cut(files: Path) -> None:

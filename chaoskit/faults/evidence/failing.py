@@ -13,7 +13,7 @@ from chaoskit.stack.effects import Evidence
 from chaoskit.stack.topology import Protocol
 from chaoskit.units import format_share
 
-__all__ = ["Flaky", "Flap", "Refused", "Reset", "Silent", "Timeout"]
+__all__ = ["Back", "Flaky", "Flap", "Refused", "Reset", "Silent", "Timeout"]
 
 _MANY = 10  # new connections per look for a share of them
 _DOUBT = 0.05  # that a flaky link is taken for a healed one
@@ -31,6 +31,18 @@ class Refused(LinkSight):
         if old is not None:
             text += f", the open connection {past(old)}"
         return self.said(all_of(new, "refused") and (old is None or old.kind in ("closed", "reset", "refused")), text)
+
+
+class Back(LinkSight):
+    """Nothing while it lasts, because the link is cut by something else; in the end it answers."""
+
+    async def before(self, timeout: float) -> None:
+        """Nobody answers now: to ask would only hold the fault up."""
+        return
+
+    async def look(self) -> Observation:
+        """No word for it, and none against it."""
+        return self.said(False, "cut off: nothing can be seen there", idle=True)
 
 
 class Silent(LinkSight):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from chaoskit.faults.evidence.carrying import Bandwidth, Cut, Limited, Open, Sliced
-from chaoskit.faults.evidence.failing import Flaky, Flap, Refused, Reset, Silent, Timeout
+from chaoskit.faults.evidence.failing import Back, Flaky, Flap, Refused, Reset, Silent, Timeout
 from chaoskit.faults.evidence.load import Done, Stressed
 from chaoskit.faults.evidence.processes import Down, Frozen, Restarted
 from chaoskit.faults.evidence.scene import Scene
@@ -17,6 +17,7 @@ from chaoskit.stack.topology import Protocol
 __all__ = ["KINDS", "blind", "sight_of"]
 
 KINDS: Mapping[str, type[Sight]] = {
+    "back": Back,
     "bandwidth": Bandwidth,
     "cut": Cut,
     "done": Done,

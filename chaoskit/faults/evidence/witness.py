@@ -61,7 +61,12 @@ class Witness:
 
     async def gone(self, deadline: float) -> tuple[Observation, ...]:
         """Look until everything is seen to be as before, or until `deadline`; `seen` then means seen to be gone."""
-        return await self._watch(lambda sight: sight.gone(), deadline)
+
+        async def gone(sight: Sight) -> Observation:
+            other = sight.item.ends_with
+            return sight.said(True, f"to be asked when {other} is over") if other else await sight.gone()
+
+        return await self._watch(gone, deadline)
 
     def close(self) -> None:
         """Hang up; idempotent."""

@@ -7,7 +7,7 @@ import random
 import socket
 import struct
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -19,20 +19,27 @@ from chaoskit.stack.effects import Evidence
 LINK = "api->cache:6379"
 
 
+@pytest.fixture(autouse=True)
+def come_back(own_address: Callable[[], tuple[str, int]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a server listened it can listen again."""
+    monkeypatch.setattr(Server, "own_address", staticmethod(own_address), raising=False)
+
+
 class Server:
     """Answers PING with PONG, in the way `mode` says."""
+
+    own_address: Callable[[], tuple[str, int]]
 
     def __init__(self) -> None:
         self.mode = "good"
         self.delay = 0.0
-        self.port = 0
+        self.host, self.port = self.own_address()
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._writers: set[asyncio.StreamWriter] = set()
 
     async def listen(self) -> None:
-        self._server = await asyncio.start_server(self._handle, "127.0.0.1", self.port, reuse_address=True)
-        self.port = self._server.sockets[0].getsockname()[1]
+        self._server = await asyncio.start_server(self._handle, self.host, self.port, reuse_address=True)
 
     async def refuse(self) -> None:
         assert self._server is not None
@@ -82,7 +89,7 @@ async def watching(item: Evidence, pids: Any = None) -> AsyncIterator[tuple[Serv
     async def nobody(node: str) -> list[dict[str, object]]:
         return []
 
-    witness = Witness((item,), {LINK: ("127.0.0.1", server.port, "resp", "/")}, pids or nobody)
+    witness = Witness((item,), {LINK: (server.host, server.port, "resp", "/")}, pids or nobody)
     try:
         await witness.before()
         yield server, witness
@@ -226,6 +233,25 @@ def test_a_link_that_is_dead_before_the_fault_does_not_hold_the_fault_up() -> No
             return time.monotonic() - start
 
     assert asyncio.run(main()) < 1.9  # one round; two would take two seconds
+
+
+def test_what_another_fault_hides_is_asked_in_the_end() -> None:
+    """Behind a cut nothing says that a node died; and where it stays dead beyond the cut, its own end shows both."""
+
+    async def main() -> None:
+        async with watching(evidence("back")) as (server, witness):
+            await server.refuse()
+            found = await seen(witness, 0.0)
+            assert found.idle and not found.seen
+            assert not (await gone(witness, 0.0)).seen
+            await server.listen()
+            assert (await gone(witness)).seen
+        async with watching(evidence("silent", 0.2).model_copy(update={"ends_with": "kill"})) as (server, witness):
+            await server.refuse()
+            found = await gone(witness, 0.0)
+            assert found.seen and "to be asked when kill is over" in found.text
+
+    asyncio.run(main())
 
 
 def test_plain_tcp_is_honest_about_what_it_cannot_show() -> None:

@@ -26,6 +26,7 @@ from chaoskit.stack.effects import (
 LINKS = ("api->db:5432", "api->cache:6379", "client->api:8000")
 NODES = ("db", "cache", "api")
 LINKS_TO = links_by_destination(LINKS)
+WAYS = ("upstream", "downstream")
 
 
 def slow(identity: str, link: str, stream: Any = "downstream") -> LinkEffect:
@@ -37,6 +38,14 @@ def cut(identity: str, link: str) -> LinkEffect:
     return LinkEffect(id=identity, injection=identity.split("/")[0], link=link, enabled=False)
 
 
+def silent(identity: str, link: str) -> LinkEffect:
+    toxics = tuple(
+        Toxic(name=f"{identity.replace('/', '.')}.{way}", type="blackhole", stream=way)  # type: ignore[arg-type]
+        for way in WAYS
+    )
+    return LinkEffect(id=identity, injection=identity.split("/")[0], link=link, toxics=toxics)
+
+
 def node(identity: str, name: str, state: Any) -> NodeEffect:
     return NodeEffect(id=identity, injection=identity.split("/")[0], node=name, state=state)
 
@@ -46,9 +55,12 @@ def executor(controls: Any) -> Executor:
 
 
 def expected_link(link: str, active: list[Effect]) -> LinkState:
-    """Written down independently of the executor: the fold, and refusal while the destination is dead."""
+    """Written down independently of the executor: the fold, and refusal while the destination is dead, of which nobody
+    learns through silence."""
     state = fold_links(active).get(link, CLEAN)
     destination = link.split("->")[1].split(":")[0]
+    if state.enabled and {toxic.stream for toxic in state.toxics if toxic.type == "blackhole"} >= set(WAYS):
+        return state
     if fold_nodes(active).get(destination) == "killed":
         return LinkState(enabled=False, toxics=state.toxics)
     return state
@@ -59,7 +71,7 @@ effects = st.lists(
         st.builds(
             lambda link, way: ("slow", link, way), st.sampled_from(LINKS), st.sampled_from(("upstream", "downstream"))
         ),
-        st.builds(lambda link: ("cut", link, ""), st.sampled_from(LINKS)),
+        st.builds(lambda kind, link: (kind, link, ""), st.sampled_from(("cut", "silent")), st.sampled_from(LINKS)),
         st.builds(lambda name, state: (state, name, ""), st.sampled_from(NODES), st.sampled_from(("paused", "killed"))),
     ),
     min_size=1,
@@ -73,8 +85,8 @@ def made(drawn: list[tuple[str, str, str]]) -> list[Effect]:
         identity = f"i{number}/1"
         if kind == "slow":
             found.append(slow(identity, place, way))
-        elif kind == "cut":
-            found.append(cut(identity, place))
+        elif kind in ("cut", "silent"):
+            found.append((cut if kind == "cut" else silent)(identity, place))
         else:
             found.append(node(identity, place, kind))
     return found
@@ -190,6 +202,23 @@ def test_a_killed_node_refuses_and_its_links_open_only_when_it_runs(controls: An
         await ending
         assert seen == [False] * 5
         assert controls.links[LINKS[0]].enabled
+
+    asyncio.run(main())
+
+
+def test_nobody_learns_through_a_silent_cut_that_a_node_died(controls: Any) -> None:
+    half = silent("h/1", LINKS[0]).model_copy(update={"toxics": silent("h/1", LINKS[0]).toxics[:1]})
+
+    async def main() -> None:
+        subject = executor(controls)
+        await subject.begin([silent("c/1", LINKS[0])])
+        await subject.begin([node("k/1", "db", "killed")])
+        assert controls.links[LINKS[0]].silent and controls.links[LINKS[0]].enabled
+        await subject.begin([half])
+        await subject.end(["c/1"])  # what is left of the silence would let the client wait for a dead node
+        assert not controls.links[LINKS[0]].enabled
+        await subject.end(["h/1", "k/1"])
+        assert controls.links[LINKS[0]] == CLEAN
 
     asyncio.run(main())
 
