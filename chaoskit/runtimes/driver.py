@@ -8,7 +8,7 @@ from typing import Any
 
 from chaoskit import linux
 from chaoskit.contracts import ActionControl, LinkControl, NodeControl
-from chaoskit.errors import ChaosKitError, InternalError, LinkError
+from chaoskit.errors import ChaosKitError, InternalError, LinkError, TargetError
 from chaoskit.registry import load
 from chaoskit.runtimes.actions import Actions
 from chaoskit.runtimes.nodes import Exited, Nodes
@@ -48,37 +48,50 @@ class ProcessDriver:
         self._nodes: Nodes | None = None
         self._proxy: Nodes | None = None
         self._control: Any = None
+        self._starting: asyncio.Task[dict[str, float]] | None = None
+        self._ending = asyncio.Lock()
         self._forget()
 
     async def up(self, stack: StackSpec, exited: Exited) -> dict[str, float]:
         """Start the proxy, make the proxies, start the nodes; seconds until each node was ready.
 
         Raises:
-            TargetError: a node did not become ready; everything is stopped again.
+            TargetError: a node did not become ready, or `down` came in between; everything is stopped again.
             EnvironmentFault: the proxy did not start. LinkError: it refused a proxy.
         """
-        if self._nodes is not None:
+        if self._nodes is not None or self._starting is not None:
             raise InternalError("a stack is up already")
+        starting = self._starting = asyncio.create_task(self._up(stack, exited), name="up")
+        try:
+            return await asyncio.shield(starting)
+        except BaseException:
+            stopped = starting.cancelled()
+            starting.cancel()
+            await asyncio.wait({starting})
+            await self._end()
+            if stopped:
+                raise TargetError("the stack was stopped while it was starting") from None
+            raise
+        finally:
+            self._starting = None
+
+    async def _up(self, stack: StackSpec, exited: Exited) -> dict[str, float]:
         linux.subreaper()  # orphans of a launcher that was killed come to us instead of leaving the run
         nodes, proxy = Nodes(exited), Nodes(exited)
         self.nodes = self._nodes = nodes
         self._proxy = proxy
         self.actions = self._actions = Actions(stack)
         self._strays = Strays(stack.real, lambda: {**proxy.launchers(), **nodes.launchers()}, stack.proxy_process.name)
+        preparing = asyncio.create_task(nodes.prepare_all(stack.nodes))
         try:
-            preparing = asyncio.create_task(nodes.prepare_all(stack.nodes))
-            try:
-                await proxy.start(stack.proxy_process)
-                self.links = self._control = load("links", "toxiproxy")(stack.control)
-                await self._control.create(stack.proxies)
-                await preparing
-            finally:
-                preparing.cancel()
-                await asyncio.wait({preparing})
-            return await nodes.start_all(stack.nodes)
-        except BaseException:
-            await self.down()
-            raise
+            await proxy.start(stack.proxy_process)
+            self.links = self._control = load("links", "toxiproxy")(stack.control)
+            await self._control.create(stack.proxies)
+            await preparing
+        finally:
+            preparing.cancel()
+            await asyncio.wait({preparing})
+        return await nodes.start_all(stack.nodes)
 
     async def spawn(self, launch: LaunchSpec) -> int:
         """Start one more process (a traffic worker) without waiting for it; its pid.
@@ -104,22 +117,32 @@ class ProcessDriver:
         return [] if self._strays is None else self._strays.look()
 
     async def down(self) -> None:
-        """Stop everything, the proxy last; idempotent, never raises. Data of the nodes is thrown away."""
-        nodes, proxy, control, actions = self._nodes, self._proxy, self._control, self._actions
-        self._forget()
-        problems = await actions.end_all()
-        if nodes is not None:
-            problems += await nodes.end_all()
-        if control is not None:
-            try:
-                async with asyncio.timeout(_GRACE):
-                    await control.aclose()
-            except (ChaosKitError, OSError, TimeoutError) as error:
-                problems.append(error)
-        if proxy is not None:
-            problems += await proxy.end_all()
-        for problem in problems:
-            _log.warning("while stopping the stack: %s", problem)
+        """Stop everything, the proxy last; idempotent, never raises. Data of the nodes is thrown away.
+
+        A start that is under way is ended first: what it made after everything was stopped would stay.
+        """
+        if self._starting is not None:
+            self._starting.cancel()
+            await asyncio.wait({self._starting})
+        await self._end()
+
+    async def _end(self) -> None:
+        async with self._ending:  # whoever comes second waits until it is done
+            nodes, proxy, control, actions = self._nodes, self._proxy, self._control, self._actions
+            problems = await actions.end_all()
+            if nodes is not None:
+                problems += await nodes.end_all()
+            if control is not None:
+                try:
+                    async with asyncio.timeout(_GRACE):
+                        await control.aclose()
+                except (ChaosKitError, OSError, TimeoutError) as error:
+                    problems.append(error)
+            if proxy is not None:
+                problems += await proxy.end_all()
+            for problem in problems:
+                _log.warning("while stopping the stack: %s", problem)
+            self._forget()  # only now: who is cancelled on the way leaves the rest to the next call
 
     def _forget(self) -> None:
         self._nodes = self._proxy = self._control = self._strays = None
