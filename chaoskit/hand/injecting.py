@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from chaoskit.engine.injecting import Step, steps_of
@@ -15,16 +15,25 @@ from chaoskit.faults.evidence import Observation, Witness
 from chaoskit.faults.model import Compiled
 from chaoskit.hand.aiming import Order
 from chaoskit.safety.session import Supervisor
-from chaoskit.stack.effects import Effect
+from chaoskit.stack.effects import Effect, Evidence, NodeEffect, fold_links
 from chaoskit.units import NS
 
-__all__ = ["Injected"]
+__all__ = ["Injected", "visible"]
 
 _log = logging.getLogger("chaoskit.keeper")
 _GRACE_S = 2.0  # what healing may take before the supervisor does it by itself
 _INSTANT_S = 60.0  # a node that is started again may take this long
 _LOOK_S = 10.0  # looking for the bite, and for the heal, ends after this
 _REACT_S = 0.2  # looking for the bite ends this long before the fault does
+
+
+def visible(compiled: Compiled, active: Iterable[Effect]) -> tuple[Evidence, ...]:
+    """The evidence of a fault without what the active ones hide: over a link that is cut nobody sees whether the node
+    behind it runs; its processes show it."""
+    if not any(isinstance(effect, NodeEffect) for effect in compiled.effects):
+        return compiled.evidence
+    cut = {link for link, state in fold_links(active).items() if state.silent or not state.enabled}
+    return tuple(item for item in compiled.evidence if item.link not in cut)
 
 
 class Injected:

@@ -24,7 +24,7 @@ from chaoskit.data import Frozen
 from chaoskit.errors import ChaosKitError, EnvironmentFault, HealError, UsageError
 from chaoskit.faults.evidence import Witness
 from chaoskit.hand.aiming import Order, aim, role_of
-from chaoskit.hand.injecting import Injected
+from chaoskit.hand.injecting import Injected, visible
 from chaoskit.hand.table import Table
 from chaoskit.safety.active import exclusive, running
 from chaoskit.safety.recover import preflight
@@ -219,7 +219,9 @@ class Keeper:
                 decided.set()
             _log.info("%s: %s: %s", identity, kind, summary)
 
-        witness = Witness(compiled.evidence, stack.canaries, self._supervisor.pids, self._counters)
+        bent = [effect for fault in self._faults.values() if fault.active for effect in fault.compiled.effects]
+        evidence = visible(compiled, bent)
+        witness = Witness(evidence, stack.canaries, self._supervisor.pids, self._counters)
         fault = Injected(identity, order, compiled, self._supervisor, witness, changed)
         self._faults[identity] = fault
         self._forget()

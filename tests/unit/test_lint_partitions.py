@@ -340,9 +340,13 @@ def test_editors_know_the_shapes() -> None:
 
 def test_the_example_of_the_documentation_is_right(files: Path) -> None:
     page = (Path(__file__).resolve().parents[2] / "docs/partitions.md").read_text()
-    example = page.split("```yaml\n", 1)[1].split("```", 1)[0]
-    (files / "exp.yaml").write_text(EXPERIMENT[: EXPERIMENT.index("timeline:")] + example)
+    first, *_, last = (rest.split("```", 1)[0] for rest in page.split("```yaml\n")[1:])
+    (files / "exp.yaml").write_text(EXPERIMENT[: EXPERIMENT.index("timeline:")] + first)
     assert list(leader_plan(files).injections[0].choices) == ["n1", "n2", "n3"]
+    (files / "exp.yaml").write_text(
+        EXPERIMENT[: EXPERIMENT.index("timeline:")] + last + EXPERIMENT[EXPERIMENT.index("claims:") :]
+    )
+    assert [one.fault for one in plan(files).injections] == ["partition", "kill"]
     printed = page.split("```text\n", 1)[1].split("```", 1)[0]
     (files / "exp.yaml").write_text(EXPERIMENT)
     text = [line.split() for line in describe(plan(files)).splitlines()]

@@ -41,8 +41,8 @@ class Back(LinkSight):
         return
 
     async def look(self) -> Observation:
-        """No word for it, and none against it."""
-        return self.said(False, "cut off: nothing can be seen there", idle=True)
+        """Nothing to wait for: no word for it, and none against it."""
+        return self.said(True, "cut off, to be asked in the end", idle=True)
 
 
 class Silent(LinkSight):

@@ -10,6 +10,7 @@ from chaoskit.cli.hand import _parameters
 from chaoskit.errors import AbilityError, UsageError
 from chaoskit.hand.aiming import aim, read_order
 from chaoskit.hand.doing import fault_help
+from chaoskit.hand.injecting import visible
 from chaoskit.hand.talk import how_to_talk
 from chaoskit.stack.compose import load_target
 from chaoskit.stack.topology import Service, Target
@@ -113,3 +114,21 @@ def test_every_fault_and_its_parameters_are_in_the_help() -> None:
     found = {name: dict(rows) for name, _, rows in fault_help()}
     assert {"latency", "partition", "kill"} <= set(found)
     assert found["latency"]["latency"].endswith("required") and "else down" in found["latency"]["stream"]
+
+
+def test_over_a_link_that_is_cut_nobody_looks_for_a_dead_node(tiny: Target) -> None:
+    dead, cut, slow = (
+        aim(read_order(fault, [on], "9s", words), fault, tiny, abilities=ABILITIES)
+        for fault, on, words in (
+            ("kill", "cache", {}),
+            ("outage", "api -> cache", {}),
+            ("latency", "api -> cache", {"latency": "9ms"}),
+        )
+    )
+    assert (
+        {one.kind for one in visible(dead, ())}
+        == {one.kind for one in visible(dead, slow.effects)}
+        == {"down", "refused"}
+    )
+    assert [one.kind for one in visible(dead, cut.effects)] == ["down"]
+    assert visible(slow, cut.effects) == slow.evidence
