@@ -40,6 +40,14 @@ _OWN: dict[tuple[str, str], str] = {
     ("fault", "action"): "chaoskit.faults.action:FAULT",
     ("invariant", "immutable"): "chaoskit.checks.immutable:check",
     ("invariant", "acknowledged-survive"): "chaoskit.checks.acknowledged:check",
+    ("model", "append"): "chaoskit.checks.models.append:MODEL",
+    ("model", "set"): "chaoskit.checks.models.set_grow:MODEL",
+    ("model", "fifo-queue"): "chaoskit.checks.models.fifo_queue:MODEL",
+    ("model", "register"): "chaoskit.checks.models.register:MODEL",
+    ("model", "cas-register"): "chaoskit.checks.models.cas_register:MODEL",
+    # `auto` asks formats in this order: the more particular first (Porcupine's kv log is EDN, too), jepsen after them.
+    ("format", "jepsen"): "chaoskit.history.interchange.jepsen:FORMAT",
+    ("format", "jsonl"): "chaoskit.history.interchange.lines:FORMAT",
 }
 
 

@@ -174,8 +174,8 @@ class Operations:
 
     def named(self, *names: str) -> NDArray[np.bool_]:
         """Mask of the operations with one of these functions."""
-        wanted = [number for number, name in enumerate(self.functions) if name in names]
-        return np.isin(self.f, wanted)
+        wanted = np.array([name in names for name in self.functions], dtype=np.bool_)
+        return wanted[self.f] if len(self) else np.zeros(0, dtype=np.bool_)
 
     @property
     def ok(self) -> NDArray[np.bool_]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-__all__ = ["Keyword", "Map", "Values", "frozen", "shown"]
+__all__ = ["Keyword", "Map", "Values", "frozen", "identity", "shown"]
 
 
 class Keyword(str):
@@ -82,20 +82,34 @@ class Values:
         if value is None:
             return -1
         # Where plain equality is right (int, str) the value is its own key.
-        key = value if type(value) is int or isinstance(value, str) else _key(value)
+        return self._number(value if type(value) is int or isinstance(value, str) else _key(value), value)
+
+    def plain(self, value: Any) -> int:
+        """The same, quicker, for what is known to be made of int, str, nil, tuples and frozensets alone."""
+        return self._number(value, value)
+
+    def _number(self, key: Any, value: Any) -> int:
         found = self._numbers.setdefault(key, len(self.all))
         if found == len(self.all):
             self.all.append(value)
         return found
 
 
+def identity(value: Any) -> Any:
+    """What stands for a value in sets and dictionaries, where 1, 1.0 and True must not be one; ints and texts as is."""
+    return value if type(value) is int or isinstance(value, str) else _key(value)
+
+
 def _key(value: Any) -> Any:
+    # Plain data (no bool, float or map, all the way down) is its own key; other keys hold a type, as no data does.
     if isinstance(value, bool | float):
         return (type(value), value)
     if isinstance(value, tuple):
-        return ("()", *map(_key, value))
+        keys = tuple(map(_key, value))
+        return value if keys == value else ("()", keys)
     if isinstance(value, frozenset):
-        return ("{}", frozenset(map(_key, value)))
+        inner = frozenset(map(_key, value))
+        return value if inner == value else ("{}", inner)
     if isinstance(value, Map):
         return (Map, frozenset((_key(key), _key(inner)) for key, inner in value.items()))
     return value

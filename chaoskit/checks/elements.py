@@ -1,0 +1,103 @@
+"""What lists, sets and queues share: keys and elements by number, and extremes within segments of a column."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chaoskit.checks.forms import unlike
+from chaoskit.history.operation import NONE
+from chaoskit.history.operations import NEVER, Operations
+from chaoskit.history.values import Keyword, identity, shown
+
+__all__ = [
+    "Indexes",
+    "Ranks",
+    "above_ranks",
+    "ahead_max",
+    "behind_min",
+    "collections",
+    "dense",
+    "unstamped",
+    "without_value",
+]
+
+Ranks = NDArray[np.int64]
+Indexes = NDArray[np.int64]
+_PLAIN = {int, str, Keyword}  # of these, Python's equality is ours
+
+
+def without_value(operations: Operations, positions: Indexes, noun: str) -> None:
+    """Raise HistoryError where an operation that must name an element names none."""
+    bare = positions[operations.value[positions] == NONE]
+    if len(bare):
+        hint = f"the value of the operation is the {noun}; nil is none"
+        raise unlike(operations, int(bare[0]), f"names no {noun}", hint=hint)
+
+
+def dense(operations: Operations) -> Indexes:
+    """Keys as numbers from 0, one per operation; where there are no keys everything is of one."""
+    if not len(operations) or (operations.key == operations.key[0]).all():
+        return np.zeros(len(operations), dtype=np.int64)
+    return np.unique(operations.key, return_inverse=True)[1]
+
+
+def collections(
+    operations: Operations, adds: Indexes, reads: Indexes, noun: str
+) -> tuple[dict[int, Collection[Any]], dict[Any, int]]:
+    """What reads answered, by result id (nil is empty), and the value ids of all elements that were ever asked for.
+
+    Elements stand in both as their identities, so that True is never taken for 1.
+
+    Raises:
+        HistoryError: an answer is neither a list nor a set. The history's fault.
+    """
+    found: dict[int, Collection[Any]] = {}
+    for number in np.unique(operations.result[reads]).tolist():
+        value = () if number == NONE else operations.values[number]
+        if not isinstance(value, tuple | frozenset) or (noun == "list" and isinstance(value, frozenset)):
+            at = int(reads[np.argmax(operations.result[reads] == number)])
+            raise unlike(operations, at, f"does not answer a {noun}", hint=f"a read answers the whole {noun}: [1 2 3]")
+        found[number] = value
+    asked = {number: operations.values[number] for number in np.unique(operations.value[adds]).tolist()}
+    types = set(map(type, asked.values()))
+    for value in found.values():
+        types.update(map(type, value))
+    if types <= _PLAIN:
+        return found, {value: number for number, value in asked.items()}
+    for number, value in found.items():
+        found[number] = type(value)(map(identity, value))  # type: ignore[call-arg]
+    return found, {identity(value): number for number, value in asked.items()}
+
+
+def above_ranks(operations: Operations) -> int:
+    """A bound that is greater than every rank of an event by 3 at least, NEVER left aside."""
+    known = operations.completed[operations.completed != NEVER]
+    return 3 + max(int(operations.invoked.max(initial=0)), int(known.max(initial=0)))
+
+
+def ahead_max(values: Ranks, segment: Indexes, bound: int) -> Ranks:
+    """At each place the greatest value of its segment so far. Segments ascend; values lie in [0, bound)."""
+    return np.maximum.accumulate(values + segment * bound) - segment * bound if len(values) else values
+
+
+def behind_min(values: Ranks, segment: Indexes, bound: int) -> Ranks:
+    """At each place the least value of its segment from here on. Segments ascend; values lie in [0, bound)."""
+    if not len(values):
+        return values
+    return np.minimum.accumulate((values + segment * bound)[::-1])[::-1] - segment * bound
+
+
+def unstamped(operations: Operations, keys: Indexes, out: Indexes, done: str) -> tuple[str, ...]:
+    """Why keys (dense numbers, at least one) are left out: an element of theirs was `done` ("appended") twice.
+
+    Nobody can tell then which of the two a read shows, or whether one of them took effect twice.
+    """
+    firsts = [int(operations.key[np.argmax(keys == one)]) for one in out[:3].tolist()]
+    names = ", ".join(shown(operations.of_value(one))[:40] for one in firsts)
+    more = f" and {len(out) - 3} more" if len(out) > 3 else ""
+    of = "" if firsts == [NONE] else f" of {'key' if len(out) == 1 else 'keys'} {names}{more}"
+    return (f"elements{of} were {done} more than once and cannot be told apart: give every operation its own value",)

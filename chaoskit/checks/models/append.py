@@ -1,0 +1,140 @@
+"""Model `append`: lists per key that are appended to and read whole; exact, in n log n.
+
+Operations: `append` (value: the element, unique per key) and `read` (answers the whole list; nil is the empty one).
+The longest read of a key gives the order of its elements; every read must be a prefix of it. What is then left to
+judge is the order in time, see `chaoskit.checks.growing`. Lengths alone are not enough: append 0 at [1, 2], append 1 at
+[4, 5] and a read of [1 0] at [0, 3] fit by length, and yet 1 stands before 0, which had been acknowledged first.
+
+Elements of one key that were appended twice (and may both be there) cannot be told apart: such keys are left out, and
+the result is inconclusive unless another key refutes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from itertools import chain, repeat
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chaoskit.checks.altering import LISTS
+from chaoskit.checks.elements import Indexes, collections, dense, unstamped, without_value
+from chaoskit.checks.forms import only
+from chaoskit.checks.growing import Additions, Growth, Shapes
+from chaoskit.checks.grown import Words, anomalies, apart_from_order, by_themselves
+from chaoskit.checks.levels import OBJECTS, weakest
+from chaoskit.checks.result import Alteration, Anomaly, Options, Result, judged
+from chaoskit.history.operation import NONE
+from chaoskit.history.operations import Operations
+
+__all__ = ["MODEL", "Append", "decode"]
+
+_WORDS = Words(noun="list", added="appended", ordered=True)
+_EXPECTED = "every read answers all that was appended before it, in one order"
+
+
+class Append:
+    """Lists per key; `exposed` are reads that began after something of their key had been acknowledged."""
+
+    name = "append"
+    summary = "append x / read the whole list: every read answers all that was appended before it, in one order"
+    functions = frozenset({"append", "read"})
+    levels: tuple[str, ...] = ("linearizable",)
+    alterations: tuple[Alteration, ...] = LISTS
+    per_key = True
+
+    def check(self, operations: Operations, options: Options) -> Result:
+        """Judge a history; see the module for the rules."""
+        growth, found, wrong, unstamped = decode(operations)
+        told = anomalies(growth, _WORDS, found, wrong)
+        return judged(
+            self.name,
+            "linearizable",
+            _EXPECTED,
+            len(operations),
+            int(np.count_nonzero(growth.expectant)),
+            told,
+            reasons=unstamped,
+            refuted=weakest((one.level for one in told), OBJECTS),
+            not_refuted=None if told or unstamped else "linearizable",
+        )
+
+
+MODEL = Append()
+
+
+def decode(
+    operations: Operations,
+) -> tuple[Growth, dict[int, Collection[Any]], tuple[Anomaly, ...], tuple[str, ...]]:
+    """The lists of a history, what they answered, what is wrong with answers by themselves, and keys left out.
+
+    Raises:
+        HistoryError: operations of other functions, an append of nil, or an answer that is no list.
+    """
+    only(operations, "append", Append.functions)
+    keys = dense(operations)
+    adds = np.flatnonzero(operations.named("append"))
+    reads = np.flatnonzero(operations.named("read") & operations.ok)
+    without_value(operations, adds, "element")
+    found, numbers = collections(operations, adds, reads, "list")
+    additions = Additions.of(operations, keys, adds)
+    reasons: tuple[str, ...] = ()
+    if additions.repeated.any():
+        out = np.unique(additions.key[additions.repeated])
+        reasons = unstamped(operations, keys, out, "appended")
+        adds, reads = adds[~np.isin(keys[adds], out)], reads[~np.isin(keys[reads], out)]
+        additions = Additions.of(operations, keys, adds)
+    shapes, twice, apart = _shapes(operations, keys, reads, found, numbers)
+    growth = Growth(operations, keys, reads, additions, shapes)
+    wrong = by_themselves(growth, found, twice, _WORDS) + apart_from_order(growth, apart, "incompatible-order", _WORDS)
+    return growth, found, wrong, reasons
+
+
+def _shapes(
+    operations: Operations,
+    keys: Indexes,
+    reads: Indexes,
+    found: dict[int, Collection[Any]],
+    numbers: dict[Any, int],
+) -> tuple[Shapes, NDArray[np.bool_], NDArray[np.bool_]]:
+    """Segments of a key: the longest list without duplicates, then each list that is no prefix of it.
+
+    Also which segments show an element twice, and which contradict the order of their key.
+    """
+    width = len(operations.values) + 1
+    pairs, pair = np.unique(keys[reads] * width + operations.result[reads] + 1, return_inverse=True)
+    sizes = np.fromiter(map(len, map(found.__getitem__, (pairs % width - 1).tolist())), np.int64, len(pairs))
+    segment = np.empty(len(pairs), dtype=np.int64)
+    lists: list[tuple[Any, ...]] = []
+    marks: list[tuple[int, bool, bool, bool]] = []  # key, fits, shows an element twice, contradicts the order
+    order, current, home = (), -1, -1
+    by_size = np.lexsort((pairs, -sizes, pairs // width)).tolist()
+    for place, code in zip(by_size, pairs[by_size].tolist(), strict=True):
+        key, one = code // width, found[code % width - 1]
+        assert isinstance(one, tuple)
+        if key != current:
+            current, home, order = key, -1, ()
+        if home >= 0 and order[: len(one)] == one:
+            segment[place] = home
+            continue
+        repeated = len(set(one)) < len(one)
+        if home < 0 and not repeated:
+            home, order = len(lists), one
+        segment[place] = len(lists)
+        lists.append(one)
+        marks.append((key, home == len(lists) - 1, repeated, home >= 0 and not repeated and home < len(lists) - 1))
+    lengths = np.fromiter(map(len, lists), np.int64, len(lists))
+    start = np.append(0, np.cumsum(lengths))
+    value = np.fromiter(map(numbers.get, chain.from_iterable(lists), repeat(NONE)), np.int64, int(start[-1]))
+    key_of, fits, twice, apart = np.array(marks, dtype=np.int64).reshape(-1, 4).T
+    shapes = Shapes(
+        key=key_of,
+        fits=fits.astype(np.bool_),
+        start=start,
+        stage=np.arange(len(value)) - np.repeat(start[:-1], lengths) + 1,
+        value=value,
+        segment=segment[pair],
+        level=sizes[pair],
+    )
+    return shapes, twice.astype(np.bool_), apart.astype(np.bool_)
