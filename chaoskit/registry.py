@@ -38,6 +38,7 @@ _OWN: dict[tuple[str, str], str] = {
     ("fault", "pause"): "chaoskit.faults.pause:FAULT",
     ("fault", "stress"): "chaoskit.faults.stress:FAULT",
     ("fault", "action"): "chaoskit.faults.action:FAULT",
+    ("model", "list-append"): "chaoskit.checks.models.list_append:MODEL",
     ("invariant", "immutable"): "chaoskit.checks.immutable:check",
     ("invariant", "acknowledged-survive"): "chaoskit.checks.acknowledged:check",
     ("model", "append"): "chaoskit.checks.models.append:MODEL",
@@ -45,9 +46,15 @@ _OWN: dict[tuple[str, str], str] = {
     ("model", "fifo-queue"): "chaoskit.checks.models.fifo_queue:MODEL",
     ("model", "register"): "chaoskit.checks.models.register:MODEL",
     ("model", "cas-register"): "chaoskit.checks.models.cas_register:MODEL",
+    ("model", "multi-register"): "chaoskit.checks.models.multi_register:MODEL",
     # `auto` asks formats in this order: the more particular first (Porcupine's kv log is EDN, too), jepsen after them.
     ("format", "jepsen"): "chaoskit.history.interchange.jepsen:FORMAT",
     ("format", "jsonl"): "chaoskit.history.interchange.lines:FORMAT",
+    ("model", "counter"): "chaoskit.checks.models.counter:MODEL",
+    ("model", "bank"): "chaoskit.checks.models.bank:MODEL",
+    ("model", "unique-ids"): "chaoskit.checks.models.unique_ids:MODEL",
+    ("model", "effects"): "chaoskit.checks.models.effects:MODEL",
+    ("model", "long-fork"): "chaoskit.checks.models.long_fork:MODEL",
 }
 
 
