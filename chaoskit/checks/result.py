@@ -75,7 +75,9 @@ class Anomaly:
             refutes when it is given nothing else.
         sentence: why, in plain words, naming operations by their index, with the values.
         left_out: how many more operations the argument needs where no ten stand alone (a long chain of
-            compare-and-sets, each of which found what the one before it wrote; a count that misses one of many adds). 0: the witness stands alone.
+            compare-and-sets, each of which found what the one before it wrote; a count that misses one of many
+            adds). 0: the witness stands alone.
+        large: nothing smaller proves it, and all of it is shown, so the witness may be of any size.
     """
 
     kind: str
@@ -85,6 +87,7 @@ class Anomaly:
     sentence: str
     accused: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     left_out: int = 0
+    large: bool = False
 
 
 @dataclass(frozen=True)
@@ -167,7 +170,7 @@ def judged(
         more: fields of Result; with `reasons` and no refutation it is inconclusive.
     """
     for one in anomalies:
-        if not 1 <= len(one.witness) <= 10:
+        if not 1 <= len(one.witness) <= (operations if one.large else 10):
             raise CheckerError(f"the witness of {one.kind} has {len(one.witness)} operations: our bug, please report")
     hit = [one for one in anomalies if refuting is None or one.level in refuting]
     verdict: Verdict = "refuted" if hit else "inconclusive" if more.get("reasons") else "held"
