@@ -7,9 +7,8 @@ border where they appear; nothing above the border catches a library's own excep
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 __all__ = [
     "AbilityError",
@@ -94,8 +93,7 @@ class ChaosKitError(Exception):
         return {"type": type(self).__name__, "message": self.message, "hint": self.hint}
 
 
-@dataclass(frozen=True, order=True)
-class Problem:
+class Problem(NamedTuple):
     """One mistake in a file the user wrote. Lines and columns count from 1; 0 = the file as a whole."""
 
     file: str
@@ -129,7 +127,7 @@ class SpecError(ChaosKitError):
 
     def summary(self) -> dict[str, Any]:
         """The same with `problems`, one object each."""
-        return {**super().summary(), "problems": [vars(problem) for problem in self.problems]}
+        return {**super().summary(), "problems": [problem._asdict() for problem in self.problems]}
 
 
 class PlanError(ChaosKitError):

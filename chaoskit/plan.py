@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import replace
 from typing import Literal
 
 from chaoskit import __version__, registry
@@ -128,7 +127,7 @@ def make_plan(
             raise UsageError(
                 f"--{key} is {value}", hint="give at least 1" if key == "trials" else "give a number from 0"
             )
-    loaded = replace(loaded, experiment=loaded.experiment.model_copy(update=told))
+    loaded = loaded._replace(experiment=loaded.experiment.model_copy(update=told))
     checked = check(loaded, target, toxiproxy)
     if checked.problems:
         raise SpecError(checked.problems)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -82,8 +82,7 @@ class Where(NamedTuple):
         return cls(f"{', '.join(names[:-1])} and {names[-1]}" if names else "nothing", "", "are")
 
 
-@dataclass(frozen=True)
-class Ground:
+class Ground(NamedTuple):
     """What an injection stands on.
 
     Attributes:
@@ -101,7 +100,7 @@ class Ground:
     seed: int = 0
     duration: float | None = None
     toxiproxy: Literal["embedded", "real"] = "embedded"
-    roles: Mapping[str, str] = field(default_factory=dict)
+    roles: Mapping[str, str] = MappingProxyType({})
 
 
 class Compiled(Frozen):

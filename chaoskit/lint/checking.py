@@ -40,7 +40,7 @@ def load_both(path: Path, *, overrides: Sequence[str] = (), environ: Mapping[str
 
 def check(loaded: Loaded, target: Target, toxiproxy: Literal["embedded", "real"] = "embedded") -> Checked:
     """Everything that is wrong, and what is only strange, about an experiment on a target."""
-    scene = Scene(loaded, target, toxiproxy)
+    scene = Scene(loaded, target, toxiproxy, Checked())
     check_traffic(scene)
     check_variants(scene)
     check_timeline(scene)

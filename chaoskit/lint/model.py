@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from types import MappingProxyType
+from typing import Literal, NamedTuple
 
 from chaoskit.errors import Problem
 from chaoskit.faults.model import Compiled
@@ -17,8 +18,7 @@ from chaoskit.stack.topology import Target, WorkloadSpec
 __all__ = ["Checked", "Expanded", "Scene", "Stretch", "derive_seed", "stretches"]
 
 
-@dataclass(frozen=True)
-class Expanded:
+class Expanded(NamedTuple):
     """What the selectors of an injection matched, and what its fault made of it.
 
     Attributes:
@@ -30,7 +30,7 @@ class Expanded:
     nodes: tuple[str, ...]
     compiled: Compiled
     role: str | None = None
-    choices: Mapping[str, Compiled] = field(default_factory=dict)
+    choices: Mapping[str, Compiled] = MappingProxyType({})
 
     @property
     def all(self) -> tuple[Compiled, ...]:
@@ -58,8 +58,7 @@ class Expanded:
         return {side: tuple(nodes) for side, nodes in found.items()}
 
 
-@dataclass(frozen=True)
-class Stretch:
+class Stretch(NamedTuple):
     """A fault, spike or ramp as planned; `until` None = an instant. Seconds from t=0."""
 
     id: str
@@ -83,14 +82,13 @@ class Checked:
     mix: dict[str, float] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Scene:
+class Scene(NamedTuple):
     """What is checked, and what was found so far: each check reads the one and adds to the other."""
 
     loaded: Loaded
     target: Target
     toxiproxy: Literal["embedded", "real"]
-    found: Checked = field(default_factory=Checked)
+    found: Checked
 
     def problem(self, place: Place, what: str, why: str = "", hint: str = "") -> None:
         """Put a mistake on record."""

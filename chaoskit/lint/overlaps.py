@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from itertools import combinations
 
 from chaoskit.faults.model import Compiled
@@ -158,8 +157,8 @@ def _changed(one: Expanded, change: Callable[[Evidence], Evidence | None], more:
         evidence = tuple(item for item in map(change, compiled.evidence) if item is not None)
         return compiled.model_copy(update={"evidence": evidence + more})
 
-    return replace(
-        one, compiled=changed(one.compiled), choices={node: changed(choice) for node, choice in one.choices.items()}
+    return one._replace(
+        compiled=changed(one.compiled), choices={node: changed(choice) for node, choice in one.choices.items()}
     )
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from chaoskit.errors import Problem
 from chaoskit.spec.nodes import Node
@@ -15,8 +14,7 @@ from chaoskit.spec.suggest import did_you_mean, listed
 __all__ = ["Key", "Lines", "ListOf", "Map", "Named", "OneOf"]
 
 
-@dataclass(frozen=True)
-class ListOf:
+class ListOf(NamedTuple):
     """A list; with `lone`, a single value stands for a list of one; with `partial`, BAD items stay in it."""
 
     of: Shape
@@ -73,8 +71,7 @@ class Lines:
         return {"anyOf": [{"type": "string"}, {"type": "array", "items": Raw().schema(), "minItems": 1}]}
 
 
-@dataclass(frozen=True)
-class Key:
+class Key(NamedTuple):
     """One key of a map. Without a shape it is known but not supported, and `refuse` says why and what to do."""
 
     shape: Shape | None
@@ -83,8 +80,7 @@ class Key:
     refuse: str = ""
 
 
-@dataclass(frozen=True)
-class Map:
+class Map(NamedTuple):
     """A map with fixed keys; `x-…` keys pass where `extensions` says so."""
 
     keys: Mapping[str, Key]
@@ -132,8 +128,7 @@ class Map:
         return found | ({"required": required} if required else {})
 
 
-@dataclass(frozen=True)
-class Named:
+class Named(NamedTuple):
     """A map from names to values of one shape."""
 
     of: Shape
@@ -168,8 +163,7 @@ class Named:
         }
 
 
-@dataclass(frozen=True)
-class OneOf:
+class OneOf(NamedTuple):
     """A map with exactly one of some keys: the value says what it is by its key."""
 
     keys: Mapping[str, Key]

@@ -9,9 +9,8 @@ the same pass. `load_experiment` is for those who want it whole or not at all.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from chaoskit.errors import Problem, SpecError
 from chaoskit.spec import overrides as setting
@@ -32,8 +31,7 @@ _LEAST_TAIL = 5.0
 _TAIL_AFTER_LIMIT = 3.0  # recovery is seen in windows: it takes a few seconds more to see than to happen
 
 
-@dataclass(frozen=True)
-class Loaded:
+class Loaded(NamedTuple):
     """An experiment and where everything in it was written.
 
     Attributes:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 import stat
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from chaoskit.errors import Problem
 from chaoskit.spec.substitute import substitute
@@ -33,8 +33,7 @@ _KNOWN_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "
 _PLAIN = re.compile(r"[A-Za-z0-9](?:[\w ./%<>=()+-]*[\w./%)+])?")
 
 
-@dataclass(frozen=True, order=True)
-class Place:
+class Place(NamedTuple):
     """Where something was written. Lines and columns count from 1; line 0 = not in a file (`--set`)."""
 
     file: str
@@ -72,7 +71,7 @@ class Node:
         """Place of a character of `text`; the beginning of the value where that cannot be told."""
         if self.lead < 0 or not self.place.line:
             return self.place
-        return replace(self.place, column=self.place.column + self.lead + offset)
+        return self.place._replace(column=self.place.column + self.lead + offset)
 
     @property
     def scalar(self) -> Scalar:

@@ -27,7 +27,7 @@ def override(root: Node, text: str, problems: list[Problem]) -> Node:
     found: list[Problem] = []
     node = parse_text(value, place.file, None, found) if value.strip() else Node("scalar", place)
     if node is None:
-        problems += [replace(one, line=0, column=0, what=f"the value: {one.what}") for one in found]
+        problems += [one._replace(line=0, column=0, what=f"the value: {one.what}") for one in found]
         return root
     return _set(root, steps, _moved(node, place), place, problems) or root
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from chaoskit import registry
 from chaoskit.errors import Problem
@@ -82,8 +81,7 @@ def text_of(node: Node, label: str, noun: str, problems: list[Problem], hint: st
     return None
 
 
-@dataclass(frozen=True)
-class Text:
+class Text(NamedTuple):
     """Text. `matching` must match the whole of it; `noun` says what it is."""
 
     noun: str = "text"
@@ -137,8 +135,7 @@ class Raw:
         return {"type": ["string", "number", "boolean", "null"]}
 
 
-@dataclass(frozen=True)
-class Constant:
+class Constant(NamedTuple):
     """One text and no other."""
 
     value: str
@@ -156,8 +153,7 @@ class Constant:
         return {"const": self.value}
 
 
-@dataclass(frozen=True)
-class Choice:
+class Choice(NamedTuple):
     """One of a few words."""
 
     options: Sequence[str]
@@ -176,8 +172,7 @@ class Choice:
         return {"type": "string", "enum": list(self.options)}
 
 
-@dataclass(frozen=True)
-class Registered:
+class Registered(NamedTuple):
     """The name of something registered. What there is is asked only when the name is not one of ours."""
 
     kind: str
@@ -197,8 +192,7 @@ class Registered:
         return {"type": "string", "enum": list(registry.names(self.kind))}
 
 
-@dataclass(frozen=True)
-class Whole:
+class Whole(NamedTuple):
     """A whole number within bounds."""
 
     least: int
@@ -242,8 +236,7 @@ class Flag:
 FLAG = Flag()
 
 
-@dataclass(frozen=True)
-class Quantity:
+class Quantity(NamedTuple):
     """A number with a unit."""
 
     parse: Callable[[str], float]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 __all__ = ["substitute"]
 
@@ -25,8 +25,7 @@ def substitute(text: str, environ: Mapping[str, str], complain: Complain, keep: 
     return _Substitution(environ, complain, keep).text(text)
 
 
-@dataclass(frozen=True)
-class _Substitution:
+class _Substitution(NamedTuple):
     environ: Mapping[str, str]
     complain: Complain
     keep: str | None
@@ -84,7 +83,7 @@ class _Substitution:
 
     def nested(self, text: str, offset: int) -> str:
         """A default, itself substituted; its mistakes are at the place of the whole."""
-        inner = replace(self, complain=lambda _, what, hint: self.complain(offset, what, hint), depth=self.depth + 1)
+        inner = self._replace(complain=lambda _, what, hint: self.complain(offset, what, hint), depth=self.depth + 1)
         return inner.text(text)
 
     def value(self, name: str, offset: int) -> str:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from chaoskit import registry
 from chaoskit.errors import Problem
@@ -37,8 +36,7 @@ WINDOWS: tuple[Literal["during", "steady", "after", "before"], ...] = ("during",
 SELECTOR = Text("a selector", example="api -> db", longest=1000)
 
 
-@dataclass(frozen=True)
-class ConditionShape:
+class ConditionShape(NamedTuple):
     """QUANTITY [of CLASS] [at SIDE] COMPARISON VALUE [for DURATION].
 
     `live` = judged while the run goes on; `sustained` = `for` is allowed.

@@ -7,8 +7,7 @@ a->b (up) and b->a (down). A plan, a report and a test print the same square.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from chaoskit.stack.effects import Passage
 from chaoskit.stack.topology import CLIENT
@@ -20,8 +19,7 @@ Cell = Literal["passes", "lost", "partly", ""]  # partly: over some of the links
 MARKS: Mapping[Cell, str] = {"passes": "+", "lost": "x", "partly": "~", "": " "}
 
 
-@dataclass(frozen=True)
-class Square:
+class Square(NamedTuple):
     """`cells[i][j]`: what becomes of that which `nodes[i]` sends to `nodes[j]`."""
 
     nodes: tuple[str, ...]

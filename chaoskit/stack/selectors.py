@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from chaoskit.spec.suggest import did_you_mean, listed
 from chaoskit.stack.topology import CLIENT, Link, Node, Topology
@@ -33,8 +33,7 @@ class SelectorError(ValueError):
         self.offset, self.what, self.why, self.hint = offset, what, why, hint
 
 
-@dataclass(frozen=True)
-class _Word:
+class _Word(NamedTuple):
     text: str
     offset: int
 

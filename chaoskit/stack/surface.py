@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
 from chaoskit.errors import Problem
 from chaoskit.spec.containers import Key, Lines, ListOf, Map, Named
@@ -49,8 +48,7 @@ class Anything:
         return {}
 
 
-@dataclass(frozen=True)
-class Either:
+class Either(NamedTuple):
     """A map of one shape, or anything else of another."""
 
     mapping: Map

@@ -50,6 +50,6 @@ def read(tmp_path: Path) -> Read:
         path = tmp_path / "exp.yaml"
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
         loaded, problems = read_experiment(path, overrides=overrides, environ=environ or {})
-        return loaded, [Problem(p.file.replace(str(path), "exp.yaml"), *list(vars(p).values())[1:]) for p in problems]
+        return loaded, [p._replace(file=p.file.replace(str(path), "exp.yaml")) for p in problems]
 
     return read
