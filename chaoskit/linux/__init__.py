@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from chaoskit.linux.calls import parent_death_signal, remove_shared_memory, subreaper
+    from chaoskit.linux.calls import parent_death_signal, remove_shared_memory, short_slices, subreaper
     from chaoskit.linux.capabilities import Capabilities, isolated_python, probe
     from chaoskit.linux.halting import halt
     from chaoskit.linux.isolation import enter, hosts_text, mount_proc, nsswitch_text, open_up, private_names
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from chaoskit.linux.timerfd import Timerfd
 
 _HOME = {
-    "calls": ("parent_death_signal", "remove_shared_memory", "subreaper"),
+    "calls": ("parent_death_signal", "remove_shared_memory", "short_slices", "subreaper"),
     "isolation": ("enter", "hosts_text", "mount_proc", "nsswitch_text", "open_up", "private_names"),
     "capabilities": ("Capabilities", "isolated_python", "probe"),
     "halting": ("halt",),
@@ -93,6 +93,7 @@ __all__ = [
     "processes",
     "remove_shared_memory",
     "shared_memory",
+    "short_slices",
     "sockets",
     "subreaper",
     "usage",

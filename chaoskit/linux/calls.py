@@ -8,6 +8,8 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import struct
+import sys
 
 __all__ = [
     "CLONE_NEWIPC",
@@ -24,6 +26,7 @@ __all__ = [
     "mount",
     "parent_death_signal",
     "remove_shared_memory",
+    "short_slices",
     "subreaper",
     "unmount",
     "unshare",
@@ -45,6 +48,7 @@ _MNT_DETACH = 0x2
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _IPC_RMID = 0
+_SCHED_SETATTR = {"x86_64": 314, "aarch64": 274, "riscv64": 274}  # older C libraries have no function for it
 
 _libc: ctypes.CDLL | None = None
 
@@ -121,3 +125,27 @@ def remove_shared_memory(identifier: int) -> None:
         OSError: no such segment, or somebody else's.
     """
     call("shmctl", ctypes.c_int(identifier), ctypes.c_int(_IPC_RMID), None)
+
+
+def short_slices(nanoseconds: int) -> None:
+    """Let this thread have the processor sooner, and for shorter at a time: its share of it stays what it was.
+
+    The scheduler (EEVDF) serves first whose slice ends first, so that who asks for short ones seldom waits for another
+    one's long slice. Since Linux 6.12, and without any privilege; elsewhere, and for a thread that is not scheduled in
+    the usual way, nothing happens.
+
+    Args:
+        nanoseconds: of a slice; the kernel allows 0.1 to 100 ms.
+
+    Raises:
+        OSError: not permitted.
+    """
+    if sys.platform != "linux" or os.sched_getscheduler(0) != os.SCHED_OTHER:
+        return
+    number = _SCHED_SETATTR.get(os.uname().machine)
+    if number is None:
+        return
+    nice = os.getpriority(os.PRIO_PROCESS, 0)
+    # struct sched_attr: size, policy, flags, nice, priority, runtime, deadline, period, least and most utilisation
+    wanted = struct.pack("=IIQiIQQQII", 56, os.SCHED_OTHER, 0, nice, 0, nanoseconds, 0, 0, 0, 0)
+    call("syscall", ctypes.c_long(number), ctypes.c_int(0), wanted, ctypes.c_uint(0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import select
 import signal
 import socket
@@ -113,6 +114,25 @@ def test_processor_time_is_counted_and_nobody_has_any_when_gone() -> None:
     assert after is not None
     assert after.cpu - before.cpu >= 0.09 and after.waited >= before.waited
     assert linux.usage(2**22 + 1) is None
+
+
+def test_short_slices_change_nothing_else() -> None:
+    code = """
+import os, re, sys
+from pathlib import Path
+from chaoskit import linux
+os.nice(3)
+linux.short_slices(150_000)
+found = re.search(r"se\\.slice *: *(\\d+)", Path("/proc/self/sched").read_text())
+print(found and found[1], os.getpriority(os.PRIO_PROCESS, 0), os.sched_getscheduler(0) == os.SCHED_OTHER)
+"""
+    nice = os.getpriority(os.PRIO_PROCESS, 0)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    slices, after, usual = done.stdout.split()
+    assert (int(after), usual) == (min(nice + 3, 19), "True")
+    kernel = tuple(map(int, re.findall(r"\d+", os.uname().release)[:2]))
+    if kernel >= (6, 12) and slices != "None":
+        assert slices == "150000"
 
 
 def test_no_proc_is_the_environments_fault(monkeypatch: pytest.MonkeyPatch) -> None:
