@@ -54,6 +54,7 @@ _OWN: dict[tuple[str, str], str] = {
     ("model", "bank"): "chaoskit.checks.models.bank:MODEL",
     ("model", "unique-ids"): "chaoskit.checks.models.unique_ids:MODEL",
     ("model", "effects"): "chaoskit.checks.models.effects:MODEL",
+    ("model", "immutable"): "chaoskit.checks.models.immutable:MODEL",
     ("model", "long-fork"): "chaoskit.checks.models.long_fork:MODEL",
 }
 

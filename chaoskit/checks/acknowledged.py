@@ -12,16 +12,19 @@ A write that was never acknowledged is not lost, whatever became of it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chaoskit.checks.context import CheckContext, Judgement, unrefuted
+from chaoskit.checks.context import CheckContext, Judgement, nobody, unrefuted
 from chaoskit.checks.model import Witness
-from chaoskit.checks.register import Operations, Register
+from chaoskit.checks.models.immutable import MODEL
+from chaoskit.checks.register import WritesAndReads
+from chaoskit.checks.result import Options
 from chaoskit.checks.witness import at, many, operation, operations, quoted
 from chaoskit.history.frame import History
+from chaoskit.history.operation import NONE
 from chaoskit.history.windows import Disturbance
 from chaoskit.units import format_count, format_share
 
@@ -32,14 +35,15 @@ EXPECTED = "every acknowledged write is found by the final reads"
 
 @dataclass(frozen=True)
 class Fates:
-    """What became of every acknowledged write; masks and columns run over `writes`.
+    """What became of every acknowledged write; all columns run over these writes.
 
     Attributes:
-        read: position in `history.rows` of the final read that decides; -1 = there is none.
+        write: position of the write in `history.rows`. end: when it was acknowledged.
+        read: position of the final read that decides; -1 = there is none.
     """
 
-    writes: Operations
-    survived: NDArray[np.bool_]
+    write: NDArray[np.int64]
+    end: NDArray[np.int64]
     lost: NDArray[np.bool_]
     replaced: NDArray[np.bool_]
     read: NDArray[np.int64]
@@ -55,35 +59,36 @@ class Fates:
         return self.read < 0
 
 
-def fates(register: Register) -> Fates:
+def fates(history: History) -> Fates:
     """Match acknowledged writes with the last answered final read of their key."""
-    writes, final = register.acknowledged, register.final
-    final = final.where(final.key >= 0)
-    final = final.where(np.argsort(final.end, kind="stable"))
-    last = np.full(register.texts + 1, -1, dtype=np.int64)
-    last[final.key] = np.arange(len(final))  # the last of several assignments stays
-    # One entry more than there are reads: "no read" is -1 and finds it.
-    sent, value = np.append(final.sent, -1), np.append(final.value, -2)
-    place = last[writes.key]
+    found = WritesAndReads.of(history)
+    operations = found.operations
+    known = operations.ok & (operations.key != NONE)
+    writes = np.flatnonzero(known & operations.named("write") & (operations.value != NONE))
+    writes = writes[np.argsort(found.place[writes])]
+    final = np.flatnonzero(known & operations.named("read") & operations.final)
+    final = final[np.argsort(operations.completed[final], kind="stable")]
+    last = np.full(len(operations.values) + 1, -1, dtype=np.int64)
+    last[operations.key[final]] = final  # the last of several assignments stays
+    deciding = last[operations.key[writes]]
     # A read that was already under way when the acknowledgement came may rightly have found nothing.
-    place = np.where(sent[place] > writes.end, place, -1)
-    found = value[place]
+    told = (deciding >= 0) & (operations.invoked[deciding] > operations.completed[writes])
+    answer = operations.result[deciding]
     return Fates(
-        writes=writes,
-        survived=found == writes.value,
-        lost=found == -1,
-        replaced=(found >= 0) & (found != writes.value),
-        read=np.append(final.position, -1)[place],
+        write=found.place[writes],
+        end=history.rows["t_end"][found.place[writes]],
+        lost=told & (answer == NONE),
+        replaced=told & (answer != NONE) & (answer != operations.value[writes]),
+        read=np.where(told, found.place[deciding], -1),
     )
 
 
 def check(history: History, context: CheckContext) -> Judgement:
     """Judge a history; see the module for the rules."""
-    register = Register.of(history)
-    fate = fates(register)
-    total, unknown = len(fate.writes), int(np.count_nonzero(fate.unknown))
+    fate = fates(history)
+    total, unknown = len(fate.write), int(np.count_nonzero(fate.unknown))
     gone = fate.gone
-    absent = _absent_after_acknowledgement(history, register)
+    absent = _absent_after_acknowledgement(history)
     notes = []
     if len(absent):
         notes.append(f"{many(len(absent), 'read')} during the run found nothing under a key that had been acknowledged")
@@ -103,25 +108,23 @@ def check(history: History, context: CheckContext) -> Judgement:
             operations=total,
             exposed=known,
             anomalies={kind: count for kind, count in anomalies.items() if count},
-            split=_split(fate.writes.end[gone], context.disturbances),
+            split=_split(fate.end[gone], context.disturbances),
             notes=(*notes, unread) if unknown else tuple(notes),
             witness=_witness(history, fate),
         )
-    accused = np.union1d(fate.writes.position[gone], absent)
-    return Judgement(**{**found.__dict__, "accused": accused})
+    return replace(found, accused=np.union1d(fate.write[gone], absent))
 
 
-def _absent_after_acknowledgement(history: History, register: Register) -> NDArray[np.int64]:
+def _absent_after_acknowledgement(history: History) -> NDArray[np.int64]:
     """Reads before the final ones that were sent after the acknowledgement of their key and found nothing.
 
     They decide nothing here (a negative answer may be cached for a while), but an answer that denies what was
-    acknowledged is not a correct one.
+    acknowledged is not a correct one: the model `immutable` calls it nil-after-ack.
     """
-    acknowledged = np.full(register.texts + 1, np.iinfo(np.int64).max)
-    np.minimum.at(acknowledged, register.acknowledged.key, register.acknowledged.end)
-    reads = register.reads
-    empty = (reads.value < 0) & (reads.key >= 0) & (reads.sent > acknowledged[reads.key])
-    return np.setdiff1d(reads.position[empty], register.final.position)
+    found = WritesAndReads.of(history)
+    found = found.where(~(found.operations.final & found.operations.named("read")))
+    anomalies = MODEL.check(found.operations, Options()).anomalies
+    return next((found.place[one.accused] for one in anomalies if one.kind == "nil-after-ack"), nobody())
 
 
 def _split(acknowledged: NDArray[np.int64], disturbances: tuple[Disturbance, ...]) -> dict[str, int]:
@@ -139,8 +142,8 @@ def _split(acknowledged: NDArray[np.int64], disturbances: tuple[Disturbance, ...
 
 def _witness(history: History, fate: Fates) -> Witness:
     gone = np.flatnonzero(fate.gone)
-    place = int(gone[np.argmin(fate.writes.end[gone])])
-    write, read = int(fate.writes.position[place]), int(fate.read[place])
+    place = int(gone[np.argmin(fate.end[gone])])
+    write, read = int(fate.write[place]), int(fate.read[place])
     asked, answer = operation(history, write), operation(history, read)
     found = "nothing" if answer.result is None else quoted(answer.result)
     return Witness(

@@ -11,7 +11,6 @@ from chaoskit.checks import acknowledged, recovery
 from chaoskit.checks.limits import BASELINE_OPERATIONS, MINIMUM_OPERATIONS, WITNESS_SIZE
 from chaoskit.checks.model import Finding, WindowSpan, Witness, WitnessOp
 from chaoskit.checks.quantities import LATENCIES, compare, measure, said, worst
-from chaoskit.checks.register import Register
 from chaoskit.checks.sample import Load, Sample
 from chaoskit.checks.witness import at, many, operation, operations, told
 from chaoskit.history.frame import History
@@ -202,11 +201,10 @@ def _loss(draft: Finding, condition: Condition, evidence: Evidence, load: Load, 
     and what may be. The writes are those of `load`; the final reads are everybody's.
     """
     history = evidence.history
-    fate = acknowledged.fates(Register.of(history))
-    end = fate.writes.end
-    inside = (end >= span.start_ns) & (end <= span.end_ns)
+    fate = acknowledged.fates(history)
+    inside = (fate.end >= span.start_ns) & (fate.end <= span.end_ns)
     if condition.cls is not None or condition.side is not None:
-        inside &= np.isin(fate.writes.position, load.position)
+        inside &= np.isin(fate.write, load.position)
     total = int(np.count_nonzero(inside))
     gone, unknown = np.count_nonzero(fate.gone & inside), np.count_nonzero(fate.unknown & inside)
     if total < MINIMUM_OPERATIONS:
@@ -223,7 +221,7 @@ def _loss(draft: Finding, condition: Condition, evidence: Evidence, load: Load, 
     witness = None
     if not held and gone:
         place = int(np.flatnonzero(fate.gone & inside)[0])
-        ops = operations(history, (int(fate.writes.position[place]), int(fate.read[place])))
+        ops = operations(history, (int(fate.write[place]), int(fate.read[place])))
         sentence = f"{ops[0].key} was acknowledged at {at(ops[0].end)} and was gone at {at(ops[-1].end)}"
         witness = Witness(kind="lost", sentence=sentence, operations=ops)
     return draft.model_copy(update={**update, "verdict": "held" if held else "refuted", "witness": witness})
