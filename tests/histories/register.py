@@ -19,7 +19,7 @@ Ask = Callable[[int, randomness.Random], Call]
 class System:
     """Registers by key, with at most one bug. `draws`: answers and success are drawn by lot among what was asked."""
 
-    BUGS = ("none", "stale", "forgets", "lies", "aborted", "flips", "late", "blind", "draws")
+    BUGS = ("none", "stale", "forgets", "lies", "aborted", "flips", "late", "blind", "draws", "foresees")
 
     def __init__(self, bug: str, initial: Any) -> None:
         self.bug, self.initial = bug, initial
@@ -37,6 +37,8 @@ class System:
                 return self.initial
             if bug == "lies":
                 return (current or 0) + 100
+            if bug == "foresees":
+                return (current or 0) + random.randint(1, 4)
             if bug == "flips":
                 return random.choice([current, past[-2]]) if len(past) > 1 else current
             return random.choice(past) if bug == "draws" else current
@@ -44,7 +46,7 @@ class System:
             old, new = call.value
             matches = current == old
             if bug in ("blind", "draws") and random.random() < 0.5:
-                matches = old in past
+                matches = bug == "blind" or old in past
             if not matches:
                 return FAILED
             value = new
@@ -121,7 +123,8 @@ def _comparing(number: int, random: randomness.Random) -> Call:
     """Every value once; compares with what may be there, mostly the last value or two that were asked for."""
     kind = random.random()
     if kind < 0.55:
-        return Call(0, "cas", [random.choice([number, number, number - 1, random.randint(0, number)]), number + 1])
+        old = random.choice([number, number, number, number - 1, random.randint(0, number), number + 2])
+        return Call(0, "cas", [old, number + 1])
     return Call(0, "write", number + 1) if kind < 0.7 else Call(0, "read")
 
 
@@ -137,4 +140,142 @@ REGISTER = _subject("register", (_plain(1), _plain(1), _plain(2), _plain(1, 3)),
 CAS = _subject("cas-register", (_comparing, _comparing, _comparing, _repeating), 0, most=10, info=0.25)
 
 SUBJECTS = [REGISTER, CAS]
-MUTANTS: list[Mutant] = []
+_ORIGINS, _ZONES, _CHAINS = "chaoskit/checks/origins.py", "chaoskit/checks/zones.py", "chaoskit/checks/chains.py"
+_REGISTERS, _SEARCH = "chaoskit/checks/registers.py", "chaoskit/checks/linearize.py"
+
+
+def _mutant(subject: str, rule: str, file: str, old: str, new: str, count: int = 3000) -> Mutant:
+    return Mutant(f"histories.register:{subject}", rule, file, old, new, count)
+
+
+MUTANTS = [
+    _mutant("REGISTER", "who began in time is not late", _ZONES, "stale = since < began, ", "stale = since < FAR, "),
+    _mutant(
+        "REGISTER",
+        "a write comes after a value only if it began when that was known",
+        _ZONES,
+        "np.searchsorted(start, first, ",
+        "np.searchsorted(start, origins.start, ",
+    ),
+    _mutant("REGISTER", "forward zones do not overlap", _ZONES, "end[furthest[:-1]] > begin[1:]", "end[:-1] > FAR"),
+    _mutant(
+        "REGISTER", "no backward zone in a forward one", _ZONES, "inside = (place >= 0) & ", "inside = (place < 0) & "
+    ),
+    _mutant(
+        "REGISTER",
+        "a failed write did not happen",
+        _ORIGINS,
+        "changes &= ok | (~failed & observed[makes])",
+        "changes &= ok | observed[makes]",
+    ),
+    _mutant(
+        "REGISTER",
+        "nothing is shown before its write began",
+        _ORIGINS,
+        "early = (ended[seer] < origin_start[cluster]) & ~unwritten",
+        "early = np.zeros_like(unwritten)",
+    ),
+    _mutant(
+        "REGISTER", "what is shown was written", _ORIGINS, "unwritten = cluster == NONE", "unwritten = cluster < NONE"
+    ),
+    _mutant(
+        "REGISTER",
+        "values that come again are searched",
+        _ORIGINS,
+        "ambiguous[owner[several[home]]] = True",
+        "ambiguous[owner[several[home]]] = False",
+    ),
+    _mutant("REGISTER", "registers do not meet", _ORIGINS, "base = register * span + 1", "base = register * 0 + 1"),
+    _mutant(
+        "REGISTER",
+        "an unknown outcome may take effect at any time",
+        _ORIGINS,
+        "np.where(known, completed, span - 2)",
+        "np.where(known, completed, invoked + 1)",
+    ),
+    _mutant(
+        "REGISTER",
+        "a read without an answer says nothing",
+        _ORIGINS,
+        "looks = ((function == _READ) & ok)",
+        "looks = (function == _READ)",
+    ),
+    _mutant(
+        "REGISTER",
+        "the initial value is there first",
+        _ORIGINS,
+        "home = np.concatenate([start, ",
+        "home = np.concatenate([start * 0, ",
+    ),
+    _mutant(
+        "REGISTER",
+        "the search tries what is under way",
+        _SEARCH,
+        "stack.append((following, done | bit))",
+        "after.discard((following, done | bit))",
+    ),
+    _mutant("REGISTER", "what only looks must see the state", _SEARCH, "and step(state, number) is not None", ""),
+    _mutant("CAS", "the initial value is the one that is told", _ORIGINS, "numbers.number(frozen(initial))", "NONE"),
+    _mutant(
+        "CAS",
+        "a value is replaced once",
+        _CHAINS,
+        "twice = np.flatnonzero(heirs > 1)",
+        "twice = np.flatnonzero(heirs > 9)",
+    ),
+    _mutant(
+        "CAS",
+        "an unknown outcome is known by what came of it",
+        _ORIGINS,
+        "observed[shows[unsure[happened]]] = True",
+        "observed[shows[unsure[happened]]] |= False",
+    ),
+    _mutant(
+        "CAS",
+        "values do not come from each other",
+        _CHAINS,
+        "circular[head[lost]] = True",
+        "circular[head[lost]] = False",
+        20_000,
+    ),
+    _mutant(
+        "CAS",
+        "nothing is shown before all that led to it began",
+        _REGISTERS,
+        "self.early |= placed & ",
+        "self.early |= ~placed & placed & ",
+        20_000,
+    ),
+    _mutant(
+        "CAS",
+        "inside a chain the order is known",
+        _REGISTERS,
+        "self.overtaken = self._within(self.overtaken)",
+        "self._within(self.overtaken)",
+    ),
+    _mutant(
+        "CAS",
+        "a chain is one block",
+        _REGISTERS,
+        "np.maximum.at(end, head, last)",
+        "np.maximum.at(end, np.arange(len(head)), last)",
+        20_000,
+    ),
+    _mutant(
+        "CAS",
+        "of several possible writers none is certain",
+        _ORIGINS,
+        "unsettled = doubtful & ~ok[seer]",
+        "unsettled = doubtful & ok[seer] & ~ok[seer]",
+    ),
+    _mutant(
+        "CAS",
+        "a failed compare-and-set found nothing",
+        _ORIGINS,
+        "((function == _CAS) & ~failed & (changes | ok))",
+        "(function == _CAS)",
+    ),
+    _mutant(
+        "CAS", "a witness shows that what it needs did happen", _REGISTERS, "whole |= self._evidence(whole)", "pass"
+    ),
+]
