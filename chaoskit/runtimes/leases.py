@@ -18,7 +18,8 @@ __all__ = ["HostsLease", "PortsLease", "free_leases", "taken"]
 LEASES = range(2, 255)  # second byte of 127.L.x.y; 127.0 and 127.1 are in everybody's use
 HOLD_PORT = 61474  # above the ephemeral range, so that nobody is given it by chance
 BLOCK = 128  # ports of one lease; its first one is the held one
-_LOWEST = 10240
+_LOWEST, _HIGHEST = 10240, 65536
+_FEW = 8  # blocks, with which several runs at a time would not get far
 
 
 class HostsLease:
@@ -52,7 +53,10 @@ class HostsLease:
 
 
 class PortsLease:
-    """Ports of 127.0.0.1 below the ephemeral range, in blocks whose first port is held by a bound socket.
+    """Ports of 127.0.0.1 outside the ephemeral range, in blocks whose first port is held by a bound socket.
+
+    Links close and open their listeners: a port that the kernel gives to anybody's connection in between could not be
+    had again. Only where that range leaves no room are ports taken out of it.
 
     Args:
         count: how many ports are needed.
@@ -64,7 +68,9 @@ class PortsLease:
     def __init__(self, count: int) -> None:
         self.ports: tuple[int, ...] = ()
         self._held: list[socket.socket] = []
-        blocks = list(range(_LOWEST, _ephemeral() - BLOCK, BLOCK))
+        low, high = _ephemeral()
+        blocks = [*range(_LOWEST, low - BLOCK, BLOCK), *range(high + 1, _HIGHEST - BLOCK, BLOCK)]
+        blocks = blocks if len(blocks) > _FEW else list(range(_LOWEST, _HIGHEST - BLOCK, BLOCK))
         for first in random.sample(blocks, len(blocks)):
             held = _bound("127.0.0.1", first)
             if held is None:
@@ -77,8 +83,8 @@ class PortsLease:
                 return
         self.release()
         raise EnvironmentFault(
-            f"{count} ports of 127.0.0.1 between {_LOWEST} and {_ephemeral()} are not free",
-            hint="end other runs and servers, or raise the lower end of net.ipv4.ip_local_port_range",
+            f"{count} ports of 127.0.0.1 are not free, from {_LOWEST} on and outside {low} to {high}",
+            hint="end other runs and servers, or narrow net.ipv4.ip_local_port_range",
         )
 
     def release(self) -> None:
@@ -123,10 +129,10 @@ def _bound(host: str, port: int) -> socket.socket | None:
     return held
 
 
-def _ephemeral() -> int:
-    """Where the ports begin that the kernel gives to outgoing connections."""
+def _ephemeral() -> tuple[int, int]:
+    """The first and the last port that the kernel gives to outgoing connections."""
     try:
-        low = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
-    except (OSError, ValueError, IndexError):
-        low = 32768
-    return low if low > _LOWEST + 8 * BLOCK else 32768
+        low, high = map(int, Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
+    except (OSError, ValueError):
+        return 32768, 60999
+    return low, high

@@ -74,7 +74,8 @@ def test_ports_in_use_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     first, busy = trial.ports[0] - 1, trial.ports[5]
     trial.release()
     monkeypatch.setattr(leases, "_LOWEST", first)
-    monkeypatch.setattr(leases, "_ephemeral", lambda: first + leases.BLOCK + 1)
+    monkeypatch.setattr(leases, "_ephemeral", lambda: (first + leases.BLOCK + 1, 65535))
+    monkeypatch.setattr(leases, "_FEW", 0)
     with socket.socket() as server:
         server.bind(("127.0.0.1", busy))
         server.listen()
@@ -83,6 +84,22 @@ def test_ports_in_use_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
         lease.release()
         with pytest.raises(EnvironmentFault, match="not free"):
             PortsLease(leases.BLOCK - 1)
+
+
+@pytest.mark.parametrize(
+    ("ephemeral", "lowest", "highest"),
+    [((32768, 60999), 10240, 65535), ((1024, 60999), 61000, 65535), ((1024, 65535), 10240, 65535)],
+)
+def test_nobody_is_given_our_ports_by_chance(
+    monkeypatch: pytest.MonkeyPatch, ephemeral: tuple[int, int], lowest: int, highest: int
+) -> None:
+    """While a link refuses, nobody listens on its port. The last range leaves no room beside it."""
+    monkeypatch.setattr(leases, "_ephemeral", lambda: ephemeral)
+    for _ in range(5):
+        lease = PortsLease(200)
+        lease.release()
+        assert lowest <= min(lease.ports) and max(lease.ports) <= highest
+        assert ephemeral == (1024, 65535) or not {*range(ephemeral[0], ephemeral[1] + 1)} & set(lease.ports)
 
 
 def test_taken_by_somebody_there_or_everywhere() -> None:
