@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isfinite
 
 from chaoskit.analysis.model import CellAnalysis, ClaimSummary, FaultRecord
-from chaoskit.analysis.statistics import bootstrap
+from chaoskit.analysis.statistics import FEWEST_TRIALS, bootstrap
+from chaoskit.analysis.survival import median
 from chaoskit.checks.conditions import expectation
 from chaoskit.checks.model import Finding
 from chaoskit.checks.quantities import said
@@ -166,10 +168,23 @@ def _observed(findings: Sequence[Finding], worst: Finding, seed: int) -> str:
         if interval is not None:
             mean, low, high = (said(value, unit) for value in (interval.mean, interval.low, interval.high))
             return f"{mean} (95 % interval {low} to {high}, {interval.trials} trials)"
+    if len(values) == len(findings) >= FEWEST_TRIALS and unit == "seconds":
+        return _median(values, [finding.censored for finding in findings], seed)
     texts = [f"≥ {said(f.value, unit)}" if f.censored else said(f.value, unit) for f in findings if f.value is not None]
     missing = len(findings) - len(values)
     note = f", {missing} without a value" if missing else ""
     return f"{', '.join(texts)} ({len(findings)} trials{note})"
+
+
+def _median(seconds: Sequence[float], censored: Sequence[bool], seed: int) -> str:
+    """Of times of which some are known as "at least" only, the mean is not known; the median mostly is."""
+    found = median(seconds, censored, seed)
+    if found.seconds is None or found.low is None or found.high is None:
+        text = f"median beyond what was watched ({format_duration(max(seconds))})"
+    else:
+        high = format_duration(found.high) if isfinite(found.high) else "beyond what was watched"
+        text = f"median {format_duration(found.seconds)} (95 % interval {format_duration(found.low)} to {high})"
+    return f"{text}, {found.trials} trials, {found.censored} of them not seen to end"
 
 
 def _margin(finding: Finding) -> str:
