@@ -54,14 +54,18 @@ def processes() -> list[tuple[str, str, str, str]]:
 def others() -> list[tuple[str, str, str, str]]:
     """Rows of the sibling scripts: each has `rows() -> list[tuple[what, measured, against, promise]]`."""
     found: list[tuple[str, str, str, str]] = []
-    for path in sorted(HERE.glob("*.py")):
+    sys.path.insert(0, str(HERE / "checks"))
+    for path in sorted([*HERE.glob("*.py"), *HERE.glob("checks/*.py")]):
         if path.name == "run.py":
             continue
         spec = importlib.util.spec_from_file_location(f"benchmarks_{path.stem}", path)
         assert spec is not None
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
+        sys.modules[spec.name] = module  # dataclasses look their module up there
         spec.loader.exec_module(module)
+        if not hasattr(module, "rows"):
+            continue  # what the others share
         print(f"… {path.stem}", file=sys.stderr, flush=True)
         found += module.rows()
     return found
