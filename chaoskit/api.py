@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from chaoskit.errors import ChaosKitError, ExitCode, InternalError, Interrupted, SpecError, StoreError, worst
 from chaoskit.hand.doing import down, fault_help, heal, inject, status, up
+from chaoskit.histories import check, check_help, export_history
 from chaoskit.stored import analyse, exit_code, find_run, read_json, render, report, runs
 
 if TYPE_CHECKING:
@@ -33,10 +34,13 @@ __all__ = [
     "Outcome",
     "analyse",
     "catalogue",
+    "check",
+    "check_help",
     "describe",
     "doctor",
     "down",
     "exit_code",
+    "export_history",
     "fault_help",
     "find_run",
     "heal",

@@ -30,7 +30,7 @@ from chaoskit.history.operations import Operations
 from chaoskit.spec.suggest import did_you_mean, listed
 from chaoskit.units import format_count, format_share
 
-__all__ = ["POWER_UP_TO", "Checked", "check", "find_model", "judge"]
+__all__ = ["POWER_UP_TO", "Checked", "check", "find_model", "judge", "without"]
 
 POWER_UP_TO = 100_000  # operations; above it the power is found out on request only, because it takes minutes
 
@@ -58,7 +58,6 @@ def check(
     model: Model,
     options: Options = Options(),
     *,
-    ignore: Collection[str] = (),
     with_power: bool | None = None,
     min_power: float | None = None,
     window: NDArray[np.bool_] | None = None,
@@ -69,7 +68,6 @@ def check(
     """Judge a history, and find out what it could have shown.
 
     Args:
-        ignore: functions whose operations are left out; how many is said in the notes.
         with_power: None = where something is held, up to POWER_UP_TO operations. min_power: share (0 to 1) of planted
             bugs that has to be found of every kind; less turns held into inconclusive.
         window: mask of `operations` in which bugs are planted; everywhere where left out.
@@ -81,24 +79,21 @@ def check(
         UsageError: the model does not judge the level asked for.
     """
     _known_level(model, options.consistency)
-    chosen, notes = _chosen(operations, model, ignore)
-    judged = operations if chosen is None else operations.where(chosen)
+    _known_functions(operations, model)
     if progress is not None:
         options = replace(options, progress=partial(progress, "checking"))
-    result, seconds, crash = judge(judged, model, options)
-    result = replace(result, notes=(*notes, *result.notes))
-    if not len(judged) and result.verdict == "held":
+    result, seconds, crash = judge(operations, model, options)
+    if not len(operations) and result.verdict == "held":
         result = replace(result, verdict="inconclusive", reasons=("there is no operation in it to be judged",))
     found: Power | None = None
-    wanted = min_power is not None or with_power or (with_power is None and len(judged) <= POWER_UP_TO)
+    wanted = min_power is not None or with_power or (with_power is None and len(operations) <= POWER_UP_TO)
     if wanted and result.verdict == "held" and model.alterations:
-        mask = window if window is None or chosen is None else window[chosen]
         told = None if progress is None else partial(progress, "planting bugs")
-        found = power(model, judged, options, random.Random(seed), tries, mask, told)
+        found = power(model, operations, options, random.Random(seed), tries, window, told)
     if min_power is not None and result.verdict == "held":
         weak = _too_weak(found, model, min_power)
         result = replace(result, verdict="inconclusive", reasons=(*result.reasons, weak)) if weak else result
-    return Checked(judged, result, seconds, found, crash)
+    return Checked(operations, result, seconds, found, crash)
 
 
 def judge(operations: Operations, model: Model, options: Options) -> tuple[Result, float, str]:
@@ -134,39 +129,43 @@ def _known_level(model: Model, level: str | None) -> None:
     raise UsageError(f"the model {model.name} does not judge {level!r}", hint=did_you_mean(level, model.levels))
 
 
-def _chosen(
-    operations: Operations, model: Model, ignore: Collection[str]
-) -> tuple[NDArray[np.bool_] | None, tuple[str, ...]]:
-    """Mask of what is to be judged (None = all), and what was left out."""
-    absent = set(ignore) - set(operations.functions)
-    if absent:
+def without(operations: Operations, ignore: Collection[str]) -> Operations:
+    """A history without the operations of some functions; its notes say how many they were.
+
+    Raises:
+        UsageError: it has no operation called so.
+    """
+    if not ignore:
+        return operations
+    if absent := set(ignore) - set(operations.functions):
         raise UsageError(
             f"{operations.source or 'the history'} has no operation called {listed(sorted(absent))}",
             hint=f"it has {listed(operations.functions)}",
         )
-    skipped = operations.named(*ignore)
-    if model.functions:
-        strange = ~operations.named(*model.functions) & ~skipped
-        if strange.any():
-            raise _strange(operations, model, strange)
-    if not skipped.any():
-        return None, ()
-    count = int(np.count_nonzero(skipped))
-    return ~skipped, (f"left out as asked: {format_count(count)} operations called {listed(sorted(ignore))}",)
+    left_out = operations.named(*ignore)
+    note = f"left out as asked: {_operations(int(np.count_nonzero(left_out)))} called {listed(sorted(ignore))}"
+    return operations.where(~left_out).altered(notes=(*operations.notes, note))
 
 
-def _strange(operations: Operations, model: Model, strange: NDArray[np.bool_]) -> HistoryError:
+def _known_functions(operations: Operations, model: Model) -> None:
+    """A model that knows nothing of an operation may not judge the rest as if it were not there."""
+    strange = ~operations.named(*model.functions)
+    if not model.functions or not strange.any():
+        return
     first = int(np.argmax(strange))
     names = sorted({operations.functions[number] for number in np.unique(operations.f[strange])})
-    count = int(np.count_nonzero(strange))
-    return HistoryError(
+    raise HistoryError(
         operations.source or "history",
         int(operations.line[first]),
         f"operation {int(operations.index[first])} is called {operations.function(first)}, which the model "
         f"{model.name} knows nothing of: it is about {listed(sorted(model.functions))}",
         hint=f"without a model, `chaoskit check` says which one fits; `--ignore {','.join(names)}` leaves "
-        f"{format_count(count)} {'operation' if count == 1 else 'operations'} out",
+        f"{_operations(int(np.count_nonzero(strange)))} out",
     )
+
+
+def _operations(count: int) -> str:
+    return f"{format_count(count)} operation{'' if count == 1 else 's'}"
 
 
 def _too_weak(found: Power | None, model: Model, asked: float) -> str | None:

@@ -75,11 +75,8 @@ def contents(operations: Operations) -> str:
 
 def _one(operations: Operations, model: Model, names: frozenset[str], options: Options) -> Suggestion:
     known = names & model.functions
-    against = []
-    strange = sorted(names - model.functions)
+    against: list[str] = []
     mask = operations.named(*known)
-    if strange:
-        against.append(f"it knows nothing of {listed(strange)}; --ignore {','.join(strange)} leaves these out")
     chosen = operations.where(np.flatnonzero(mask)[:_LOOKED_AT])
     try:
         result, _, _ = judge(chosen, model, replace(options, budget=_SECONDS, consistency=None, progress=None))
@@ -88,6 +85,9 @@ def _one(operations: Operations, model: Model, names: frozenset[str], options: O
         against.append(error.what)
     except ChaosKitError as error:
         against.append(error.message)
+    if strange := sorted(names - model.functions):
+        remedy = "" if against else f"; --ignore {','.join(strange)} leaves these out"
+        against.insert(0, f"it knows nothing of {listed(strange)}{remedy}")
     why = f"{format_count(int(mask.sum()))} operations are {listed(sorted(known))}"
     return Suggestion(model.name, model.summary, model.levels, why, tuple(against))
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from chaoskit.cli.check import add_check
 from chaoskit.cli.hand import add_commands
 from chaoskit.errors import ExitCode, worst
 
@@ -365,6 +366,7 @@ def doctor(json: Json = False) -> int:
     return ExitCode.OK if all(fact["ok"] for fact in facts if fact["required"]) else ExitCode.ENVIRONMENT
 
 
+add_check(app)
 add_commands(app)
 
 

@@ -11,12 +11,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chaoskit.errors import ChaosKitError, SpecError
+from chaoskit.errors import ChaosKitError, HistoryError, SpecError
 
 if TYPE_CHECKING:
     from chaoskit.analysis.model import Analysis, ClaimSummary
 
-__all__ = ["MARKS", "complain", "confess", "data", "paint", "say", "table", "verdicts"]
+__all__ = ["MARKS", "complain", "confess", "data", "keep", "paint", "say", "table", "verdicts"]
 
 MARKS = {"held": "✓", "refuted": "✕", "inconclusive": "?"}
 _COLOURS = {"held": "34", "refuted": "35", "inconclusive": "33", "bold": "1", "dim": "2", "red": "31"}
@@ -58,21 +58,31 @@ def complain(error: ChaosKitError, *, machine: bool = False) -> None:
         count = len(error.problems)
         say(paint(f"{count} problem{'s' * (count != 1)}; nothing was started", "red", sys.stderr))
         return
-    say(f"{paint('error:', 'red', sys.stderr)} {error.message}")
-    if error.hint:
-        say(f"  next: {error.hint}")
+    message, hint = error.message, error.hint
+    if isinstance(error, HistoryError):  # quotes what is in somebody's file
+        from chaoskit.checks.diagram import harmless
+
+        message, hint = harmless(message), hint and harmless(hint)
+    say(f"{paint('error:', 'red', sys.stderr)} {message}")
+    if hint:
+        say(f"  next: {hint}")
 
 
 def confess(error: BaseException) -> None:
     """Print our own bug in one sentence and keep the traceback in a file for the report."""
+    say(f"{paint('internal error:', 'red', sys.stderr)} {type(error).__name__}: {error}")
+    keep("".join(traceback.format_exception(error)))
+
+
+def keep(trace: str) -> None:
+    """Keep the traceback of a bug of ours in a file, and say where."""
     where = ""
     try:
         with tempfile.NamedTemporaryFile("w", prefix="chaoskit-bug-", suffix=".txt", delete=False) as file:
-            traceback.print_exception(error, file=file)
+            file.write(trace)
             where = file.name
     except OSError:
-        traceback.print_exception(error)
-    say(f"{paint('internal error:', 'red', sys.stderr)} {type(error).__name__}: {error}")
+        say(trace)
     say(f"  This is a bug in chaoskit. next: please report it{f' with {where}' if where else ''}")
 
 

@@ -31,7 +31,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("hand",),
     ("analysis",),
     ("report",),
-    ("api", "stored"),
+    ("api", "histories", "stored"),
     ("cli", "__main__"),
 )
 HEAVY = {"pandas", "plotly", "docker", "kubernetes", "pyarrow", "httpx", "pydantic", "rich", "jinja2", "typer", "numpy"}
