@@ -13,8 +13,9 @@ from chaoskit.checks.forms import answering
 from chaoskit.checks.result import Alteration
 from chaoskit.history.operation import NONE, Outcome
 from chaoskit.history.operations import Operations
+from chaoskit.history.values import Map
 
-__all__ = ["DEQUEUES", "LISTS", "SETS"]
+__all__ = ["DEQUEUES", "LISTS", "LOGS", "SETS"]
 
 _Change = Callable[[Any, random.Random], Any]
 
@@ -126,4 +127,40 @@ DEQUEUES = (
     Alteration("lost-element", _said_empty),
     Alteration("duplicate", _taken_before),
     Alteration("reordered", _taken_after),
+)
+
+
+def _poll(kind: str, change: _Change, at_least: int) -> Alteration:
+    """A bug in what one poll answered of one key; see `chaoskit.checks.logs` for the two forms."""
+
+    def apply(operations: Operations, position: int, random: random.Random) -> Operations | None:
+        if operations.outcome[position] != Outcome.OK or operations.function(position) not in ("poll", "txn"):
+            return None
+        answer = operations.of_value(int(operations.result[position]))
+        places = [place for place, one in enumerate(answer or ()) if one[0] == "poll" and len(one) > 1 and one[1]]
+        if not places:
+            own = operations.function(position) == "poll" and answer and answer[0][0] != "poll"
+            enough = own and len(answer) >= at_least
+            return answering(operations, position, change(answer, random)) if enough else None
+        place = random.choice(places)
+        polled = dict(answer[place][1])
+        keys = [key for key, pairs in polled.items() if pairs is not None and len(pairs) >= at_least]
+        if not keys:
+            return None
+        key = random.choice(keys)
+        polled[key] = change(polled[key], random)
+        return answering(operations, position, (*answer[:place], (answer[place][0], Map(polled)), *answer[place + 1 :]))
+
+    return Alteration(kind, apply)
+
+
+def _delivered_again(answer: Any, random: random.Random) -> Any:
+    value = random.choice(answer)[1]
+    return (*answer, (answer[-1][0] + 1, value))
+
+
+LOGS = (
+    _poll("lost-element", _without_one, 1),
+    _poll("duplicate", _delivered_again, 1),
+    _poll("reordered", _swapped, 2),
 )

@@ -82,8 +82,12 @@ class Additions:
     @classmethod
     def of(cls, operations: Operations, keys: Indexes, adds: Indexes) -> Additions:
         """Group additions, failed ones included, at some positions (ascending)."""
-        width = len(operations.values) + 1
-        code, group = np.unique(keys[adds] * width + operations.value[adds], return_inverse=True)
+        return cls.grouped(operations, adds, keys[adds], operations.value[adds], len(operations.values) + 1)
+
+    @classmethod
+    def grouped(cls, operations: Operations, adds: Indexes, key: Indexes, value: Indexes, width: int) -> Additions:
+        """Group additions whose keys and elements (below width) have numbers of their own. `adds` ascends."""
+        code, group = np.unique(key * width + value, return_inverse=True)
         failed, ok = operations.failed[adds], operations.ok[adds]
         live = np.flatnonzero(~failed)
         first, acknowledged, refused = (np.full(len(code), NONE, dtype=np.int64) for _ in range(3))

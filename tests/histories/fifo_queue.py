@@ -26,7 +26,10 @@ def history(random: randomness.Random, certain: bool = False) -> list[Call]:
     taken: dict[int, Any] = {}
     puts = random.choice([0.4, 0.5, 0.6])
 
+    asked = [0]
+
     def ask(number: int, random: randomness.Random) -> Call:
+        asked[0] = number
         key = random.choice(keys)
         return Call(0, "enqueue", value=number, key=key) if random.random() < puts else Call(0, "dequeue", key=key)
 
@@ -39,7 +42,7 @@ def history(random: randomness.Random, certain: bool = False) -> list[Call]:
         if strikes and bug == "blind":
             answer = None
         elif strikes and bug == "thin":
-            answer = 100
+            answer = random.choice([100, asked[0] + 1])  # never asked for, or not yet
         elif strikes and bug == "twice" and gone[call.key]:
             answer = random.choice(gone[call.key])
         else:

@@ -1,0 +1,351 @@
+"""Model `set-full`: what becomes of every element of a set in the long run: stable, lost, never read, and how stale.
+
+Operations: `add` (value: the element) and `read` (answers the whole set, as a set or a list). It judges no consistency
+level: reads may be stale and may disagree for a while (the model `set` judges that). Its rule is that nothing is lost,
+shown twice, or shown without having been added. An element is *known* from its acknowledgement on, or from the end of
+the first read that shows it, whichever was earlier. Then it is
+
+    lost        a read that began after it was known does not show it, and every read that does had ended before that
+    stable      the last read to begin among all shows it; *stale* for the time from when it was known to the beginning
+                of the last read that missed it, at least
+    never read  no read began after it was known
+    unsettled   the last reads overlap, and only some of them show it
+
+Where no read began after an acknowledgement nothing could be lost, and the result is inconclusive. Source: `set-full`
+of Jepsen's checkers, which calls an element lost when the last read to begin misses it, though another that overlaps
+may show it, and which counts neither duplicates nor failed additions that show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chaoskit.checks.altering import SETS
+from chaoskit.checks.elements import Indexes, Ranks, collections, dense, extremes, without_value
+from chaoskit.checks.forms import only
+from chaoskit.checks.growing import Additions
+from chaoskit.checks.quantiles import nearest_rank
+from chaoskit.checks.result import Alteration, Anomaly, Options, Result, judged
+from chaoskit.checks.words import called
+from chaoskit.history.operation import NONE
+from chaoskit.history.operations import NEVER, Operations
+from chaoskit.history.values import shown
+
+__all__ = ["MODEL", "SetFull"]
+
+_Told = tuple[tuple[int, ...], str]
+
+
+class SetFull:
+    """Sets per key; `exposed` are the elements for which a read began after they were known."""
+
+    name = "set-full"
+    summary = "add x / read the whole set: no element is ever lost for good; says how long each was not shown"
+    functions = frozenset({"add", "read"})
+    levels: tuple[str, ...] = ()
+    alterations: tuple[Alteration, ...] = tuple(one for one in SETS if one.kind != "stale-read")
+    per_key = True
+
+    def check(self, operations: Operations, options: Options) -> Result:
+        """Judge a history; see the module for the rules."""
+        only(operations, self.name, self.functions)
+        fates = _decoded(operations)
+        told = _anomalies(fates)
+        exposed = int(np.count_nonzero(fates.looked_for))
+        reasons: tuple[str, ...] = ()
+        if not exposed and not fates.stable.any() and (fates.additions.known != NEVER).any():
+            reasons = ("no read began after anything had been acknowledged: read the set once more at the end",)
+        return judged(
+            self.name,
+            "",
+            "no element is lost for good, shown twice, or shown without having been added",
+            len(operations),
+            exposed,
+            told,
+            reasons=reasons,
+            numbers=_numbers(fates),
+        )
+
+
+MODEL = SetFull()
+
+
+@dataclass(frozen=True, eq=False)
+class _Fates:
+    """What was seen of every element.
+
+    Attributes:
+        reads: positions of answered reads, by key and then in order of invocation; `read_key` their keys.
+        found: answers by result id. twice: mask over reads: shows an element more than once.
+        group, begins, ends: stretches of consecutive `reads` that show an element (place in `additions`; NONE: nobody
+            ever asked for it), by element and then in order.
+    """
+
+    operations: Operations
+    additions: Additions
+    reads: Indexes
+    read_key: Indexes
+    found: Mapping[int, Collection[Any]]
+    twice: NDArray[np.bool_]
+    group: Indexes
+    begins: Indexes
+    ends: Indexes
+
+    @cached_property
+    def invoked(self) -> Ranks:
+        return self.operations.invoked[self.reads]
+
+    @cached_property
+    def completed(self) -> Ranks:
+        return self.operations.completed[self.reads]
+
+    @cached_property
+    def first_ended(self) -> Ranks:
+        """Of each stretch: the earliest completion of its reads."""
+        return extremes(self.completed, self.begins, self.ends, np.minimum)
+
+    @cached_property
+    def _added(self) -> NDArray[np.bool_]:
+        """Stretches of elements that may have been added."""
+        added: NDArray[np.bool_] = self.group != NONE
+        added[added] = self.additions.first[self.group[added]] != NONE
+        return added
+
+    @cached_property
+    def known(self) -> Ranks:
+        """Of each element: from when on it was known to be there; NEVER. Failed additions are never known."""
+        found = np.where(self.additions.first == NONE, NEVER, self.additions.known)
+        np.minimum.at(found, self.group[self._added], self.first_ended[self._added])
+        return found
+
+    @cached_property
+    def last_ended(self) -> Ranks:
+        """Of each element: the latest completion of a read that shows it; -1."""
+        found = np.full(len(self.additions.code), -1, dtype=np.int64)
+        last = extremes(self.completed, self.begins, self.ends, np.maximum)
+        np.maximum.at(found, self.group[self._added], last[self._added])
+        return found
+
+    @cached_property
+    def last_shown(self) -> Indexes:
+        """Of each element: the last of `reads` that shows it; -1."""
+        found = np.full(len(self.additions.code), -1, dtype=np.int64)
+        np.maximum.at(found, self.group[self._added], self.ends[self._added] - 1)
+        return found
+
+    @cached_property
+    def _of_key(self) -> tuple[Indexes, Indexes]:
+        """Of each element: where the reads of its key begin and end."""
+        own = self.additions.key
+        return np.searchsorted(self.read_key, own), np.searchsorted(self.read_key, own, side="right")
+
+    @cached_property
+    def last_missed(self) -> Indexes:
+        """Of each element: the last of `reads` that does not show it; -1."""
+        begin, end = self._of_key
+        latest = np.full(len(self.additions.code), -1, dtype=np.int64)  # where the last stretch begins
+        np.maximum.at(latest, self.group[self._added], self.begins[self._added])
+        found = np.where((self.last_shown == end - 1) & (latest >= 0), latest, end) - 1
+        return np.where(found >= begin, found, -1)
+
+    def _began(self, reads: Indexes) -> Ranks:
+        return np.where(reads >= 0, np.append(self.invoked, NONE)[reads], NONE)
+
+    @cached_property
+    def missed(self) -> NDArray[np.bool_]:
+        """Elements that a read missed which began after they were known."""
+        return np.greater(self._began(self.last_missed), self.known, dtype=np.bool_)
+
+    @cached_property
+    def lost(self) -> NDArray[np.bool_]:
+        return self.missed & np.less(self.last_ended, self._began(self.last_missed), dtype=np.bool_)
+
+    @cached_property
+    def stable(self) -> NDArray[np.bool_]:
+        found: NDArray[np.bool_] = (self.last_shown > self.last_missed) & (self.known != NEVER)
+        return found
+
+    @cached_property
+    def looked_for(self) -> NDArray[np.bool_]:
+        """Elements for which a read began after they were known."""
+        begin, end = self._of_key
+        return np.greater(self._began(np.where(end > begin, end - 1, -1)), self.known, dtype=np.bool_)
+
+
+def _decoded(operations: Operations) -> _Fates:
+    keys = dense(operations)
+    adds = np.flatnonzero(operations.named("add"))
+    reads = np.flatnonzero(operations.named("read") & operations.ok)
+    without_value(operations, adds, "element")
+    found, numbers = collections(operations, adds, reads, "set")
+    reads = reads[np.argsort(keys[reads], kind="stable")]
+    read_key = keys[reads]
+    came: list[Collection[Any]] = []
+    went: list[Collection[Any]] = []
+    repeated = np.zeros(len(reads), dtype=np.bool_)
+    before: frozenset[Any] = frozenset()
+    last = (-1, -2)
+    for place, at in enumerate(zip(read_key.tolist(), operations.result[reads].tolist(), strict=True)):
+        if at == last:
+            came.append(())
+            went.append(())
+            repeated[place] = place > 0 and repeated[place - 1]
+            continue
+        now = frozenset(found[at[1]])
+        repeated[place] = len(now) < len(found[at[1]])
+        if at[0] != last[0]:
+            before = frozenset()  # another key: what stood in the one before goes on to its last read
+        came.append(now - before)
+        went.append(before - now)
+        before, last = now, at
+    strange = set(chain.from_iterable(came)) - numbers.keys()
+    wide = len(operations.values)
+    numbers = numbers | {element: wide + number for number, element in enumerate(strange)}
+    wide += len(strange) + 1
+    end_of_key = np.searchsorted(read_key, read_key, side="right")
+    code, begins = _events(came, numbers, read_key, wide)
+    gone, ended = _events(went, numbers, read_key, wide)
+    # By element, then in order: an element that came goes before it comes again, so the n-th stretch ends at the n-th
+    # going, or at the end of the key where there is none any more.
+    order, order_gone = np.lexsort((begins, code)), np.lexsort((ended, gone))
+    code, begins, gone, ended = code[order], begins[order], gone[order_gone], ended[order_gone]
+    nth = np.arange(len(code)) - np.searchsorted(code, code)
+    at_gone = np.searchsorted(gone, code) + nth
+    inside = at_gone < np.searchsorted(gone, code, side="right")
+    ends = np.where(inside, np.append(ended, 0)[np.where(inside, at_gone, len(ended))], end_of_key[begins])
+    additions = Additions.of(operations, keys, adds)
+    value = code % wide
+    group = additions.find(code // wide, np.where(value < len(operations.values), value, NONE))
+    return _Fates(operations, additions, reads, read_key, found, repeated, group, begins, ends)
+
+
+def _events(
+    parts: list[Collection[Any]], numbers: Mapping[Any, int], read_key: Indexes, wide: int
+) -> tuple[Indexes, Indexes]:
+    """Which elements (key * wide + number) came or went, and at which read."""
+    sizes = np.fromiter(map(len, parts), np.int64, len(parts))
+    places = np.repeat(np.arange(len(parts)), sizes)
+    number = np.fromiter(map(numbers.__getitem__, chain.from_iterable(parts)), np.int64, int(sizes.sum()))
+    return read_key[places] * wide + number, places
+
+
+def _anomalies(fates: _Fates) -> tuple[Anomaly, ...]:
+    operations, own, reads = fates.operations, fates.additions, fates.reads
+    found: list[Anomaly] = []
+
+    def add(kind: str, accused: Indexes, tell: Callable[[], _Told]) -> None:
+        if len(accused):
+            witness, sentence = tell()
+            found.append(Anomaly(kind, "", len(accused), witness, sentence, np.sort(accused)))
+
+    def name(position: int) -> str:
+        return called(operations, int(position))
+
+    def element(group: int) -> str:
+        return shown(operations.values[int(own.value[group])])
+
+    lost = np.flatnonzero(fates.lost)
+    add("lost", own.first[lost], lambda: _lost(fates, int(lost[0])))
+    failed = fates.group != NONE
+    failed[failed] = own.first[fates.group[failed]] == NONE
+    told = np.where(failed, own.told[fates.group] if len(own.code) else NONE, NONE)
+    # Reads are in order of invocation within a stretch: those from `turn` on began after the failure was told.
+    turn = _turns(fates, told)
+    for kind, begin, end, what in (
+        (
+            "resurrection",
+            np.maximum(turn, fates.begins),
+            fates.ends,
+            "had been reported as failed before the read began",
+        ),
+        ("aborted-read", fates.begins, np.minimum(turn, fates.ends), "failed: it never happened"),
+    ):
+        stretches = np.flatnonzero(failed & (begin < end))
+
+        def unhappened(begin: Indexes = begin, stretches: Indexes = stretches, what: str = what) -> _Told:
+            group, read = int(fates.group[stretches[0]]), int(reads[begin[stretches[0]]])
+            put = int(own.failed[group])
+            return (put, read), f"{name(read)} shows {element(group)}, but {name(put)} {what}"
+
+        add(kind, reads[_within(begin[stretches], end[stretches], len(reads))], unhappened)
+    strange = np.flatnonzero(fates.group == NONE)
+
+    def thin() -> _Told:
+        read = int(reads[fates.begins[strange].min()])
+        return (read,), f"{name(read)} shows an element that nobody ever added"
+
+    add("thin-air", reads[_within(fates.begins[strange], fates.ends[strange], len(reads))], thin)
+    repeated = reads[fates.twice]
+    add("duplicate", repeated, lambda: ((int(repeated[0]),), f"{name(repeated[0])} shows an element more than once"))
+    early = np.flatnonzero((fates.group != NONE) & ~failed)
+    early = early[fates.first_ended[early] < own.began[fates.group[early]]]
+
+    def future() -> _Told:
+        group = int(fates.group[early[0]])
+        stretch = np.arange(fates.begins[early[0]], fates.ends[early[0]])
+        read, put = int(reads[stretch[np.argmin(fates.completed[stretch])]]), int(own.first[group])
+        return (read, put), f"{name(read)} shows {element(group)} and had returned before {name(put)} began"
+
+    add("future-read", own.first[np.unique(fates.group[early])], future)
+    return tuple(found)
+
+
+def _turns(fates: _Fates, told: Ranks) -> Indexes:
+    """Of each stretch: the first read of its key that began after a rank."""
+    bound = 2 + int(max(fates.invoked.max(initial=0), told.max(initial=0)))
+    key = fates.read_key[fates.begins] if len(fates.begins) else fates.begins
+    place = fates.read_key * bound + fates.invoked
+    return np.asarray(np.searchsorted(place, key * bound + told, side="right"), dtype=np.int64)
+
+
+def _within(begins: Indexes, ends: Indexes, count: int) -> NDArray[np.bool_]:
+    """Mask of the places that lie in any of some stretches."""
+    steps = np.zeros(count + 1, dtype=np.int64)
+    np.add.at(steps, begins, 1)
+    np.add.at(steps, ends, -1)
+    return np.cumsum(steps)[:-1] > 0
+
+
+def _lost(fates: _Fates, group: int) -> _Told:
+    operations, own = fates.operations, fates.additions
+    last = int(fates.reads[fates.last_missed[group]])
+    gone = f"{called(operations, last)}, the last read to begin, does not show it"
+    if own.known[group] < operations.invoked[last]:
+        put = int(own.acknowledged[group])
+        return (put, last), f"{called(operations, put)} was acknowledged, but {gone}"
+    stretches = np.flatnonzero(fates.group == group)
+    stretch = stretches[np.argmin(fates.first_ended[stretches])]
+    seen = np.arange(fates.begins[stretch], fates.ends[stretch])
+    read, put = int(fates.reads[seen[np.argmin(fates.completed[seen])]]), int(own.first[group])
+    element = shown(operations.values[int(own.value[group])])
+    return (put, read, last), f"{called(operations, read)} shows {element}, but {gone}"
+
+
+def _numbers(fates: _Fates) -> dict[str, float]:
+    stale = fates.stable & fates.missed
+    settled = fates.lost | fates.stable
+    figures: dict[str, float] = {
+        "elements that were known": int(np.count_nonzero(fates.known != NEVER)),
+        "stable": int(np.count_nonzero(fates.stable)),
+        "lost": int(np.count_nonzero(fates.lost)),
+        "never read": int(np.count_nonzero((fates.known != NEVER) & ~fates.looked_for & ~settled)),
+        "unsettled": int(np.count_nonzero(fates.looked_for & ~settled)),
+        "stale for a while": int(np.count_nonzero(stale)),
+    }
+    if fates.operations.timed and fates.stable.any():
+        ages = np.zeros(len(stale))
+        places = np.flatnonzero(stale)
+        order = np.argsort(fates.operations.completed)
+        proof = order[np.searchsorted(fates.operations.completed[order], fates.known[places])]
+        missed = fates.reads[fates.last_missed[places]]
+        ages[places] = np.maximum(0, fates.operations.began_ns[missed] - fates.operations.ended_ns[proof]) / 1e6
+        p50, p99, worst = nearest_rank(ages[fates.stable], (500, 990, 1000))
+        figures |= {"staleness p50, ms": p50, "staleness p99, ms": p99, "staleness max, ms": worst}
+    return figures
