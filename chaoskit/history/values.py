@@ -77,18 +77,15 @@ class Values:
         self.all: list[Any] = []
         self._numbers: dict[Any, int] = {}
 
-    def number(self, value: Any) -> int:
-        """The id of a value (frozen data), NONE (-1) for None."""
+    def number(self, value: Any, *, plain: bool = False) -> int:
+        """The id of a value (frozen data), NONE (-1) for None.
+
+        Args:
+            plain: it is known to be made of int, str, nil, tuples and frozensets alone; quicker.
+        """
         if value is None:
             return -1
-        # Where plain equality is right (int, str) the value is its own key.
-        return self._number(value if type(value) is int or isinstance(value, str) else _key(value), value)
-
-    def plain(self, value: Any) -> int:
-        """The same, quicker, for what is known to be made of int, str, nil, tuples and frozensets alone."""
-        return self._number(value, value)
-
-    def _number(self, key: Any, value: Any) -> int:
+        key = value if plain or type(value) is int else identity(value)
         found = self._numbers.setdefault(key, len(self.all))
         if found == len(self.all):
             self.all.append(value)

@@ -26,7 +26,7 @@ _ANY = rb"(?:" + _PLAIN + rb"|\[(?:" + _PLAIN + rb"(?: " + _PLAIN + rb")*)?\])"
 _FIELDS = {
     "type": rb":(invoke|ok|fail|info)",
     "f": rb":([A-Za-z][\w.*+!?$%&=<>/-]*)",
-    "value": rb"(nil|" + _INT + rb"|[^;]*?)",
+    "value": rb"(nil|" + _INT + rb"|[^;\n]*?)",  # must be checked: what looks like an end may be inside
     "process": rb"(" + _INT + rb")",  # nemeses are rare, and left to the reader
     "time": rb"(" + _INT + rb")",
     "index": rb"(0|[1-9][0-9]{0,17})",
@@ -48,6 +48,7 @@ class _Style:
     space: bytes  # between a key and its value
     between: bytes  # between two entries
     closing: bytes
+    lines: bool  # one map is on one line
 
 
 @dataclass
@@ -65,7 +66,7 @@ class _Shape:
         captured = [key for key in self.keys if key in _FIELDS]
         for at, key in enumerate(self.keys):
             entry = (style.between if at else b"") + re.escape(f":{key}".encode()) + style.space
-            entry += _FIELDS.get(key, _ANY)
+            entry += _FIELDS.get(key, _ANY) if style.lines else _FIELDS.get(key, _ANY).replace(rb";\n", b";")
             text += b"(?:" + entry + b")?" if key in self.optional else entry
         self.pattern = re.compile(text + style.closing + b"()")
         group = {key: number for number, key in enumerate(captured, 1)}
@@ -103,8 +104,8 @@ class Shapes:
         tag = re.escape(text[start : text.index(b"{", start)])
         closing = rb"\}\n" if text[end : end + 1] == b"\n" else _CLOSING
         for style in (
-            _Style(tag + rb"\{", b" ", b", ", closing),
-            _Style(tag + rb"\{[\s,]*+", rb"[\s,]++", rb"[\s,]++", rb"[\s,]*+" + _CLOSING),
+            _Style(tag + rb"\{", b" ", b", ", closing, lines=True),
+            _Style(tag + rb"\{[\s,]*+", rb"[\s,]++", rb"[\s,]++", rb"[\s,]*+" + _CLOSING, lines=False),
         ):
             shape = _Shape(style, keys)
             if shape.pattern.match(text, start):

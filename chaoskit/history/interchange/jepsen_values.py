@@ -49,17 +49,17 @@ class ValueIds(dict[bytes, int]):
 
     def _number(self, text: bytes) -> int:
         if _INTEGER.fullmatch(text):
-            return self._values.plain(int(text))
+            return self._values.number(int(text))
         if text.startswith(b"[[:") and text.endswith(b"]]"):
             pieces = tuple(map(self._operations.__getitem__, text[2:-2].split(b"] [")))
             if None not in pieces:
-                return self._values.plain(pieces)
+                return self._values.number(pieces, plain=True)
         elif _INTEGERS.fullmatch(text):
             if text[:1] == b"[" and text[-1:] == b"]":
-                return self._values.plain(tuple(map(self._integers.__getitem__, text[1:-1].split())))
+                return self._values.number(tuple(map(self._integers.__getitem__, text[1:-1].split())), plain=True)
             elements = list(map(self._integers.__getitem__, text[2:-1].split()))
             if text[:2] == b"#{" and text[-1:] == b"}" and len(unique := frozenset(elements)) == len(elements):
-                return self._values.plain(unique)
+                return self._values.number(unique, plain=True)
         try:
             value, end = self._reader.read(text)
         except Unreadable:

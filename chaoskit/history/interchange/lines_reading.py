@@ -28,6 +28,7 @@ _INTEGERS = ("index", "process", "session", "began_ns", "ended_ns", "line", "inv
 _HEADER = ("schema_version", "source", "marks", "notes")
 OUTCOMES = {"ok": Outcome.OK, "fail": Outcome.FAIL, "info": Outcome.INFO}
 PIECE = 4_000  # lines
+_SIMPLE = {int, str, bool, float, type(None)}
 ABSENT = np.iinfo(np.int64).min  # null: -1 is a time like others, before the beginning
 
 
@@ -128,6 +129,7 @@ class Reading:
 
     def _flush(self, objects: list[dict[str, Any]], places: list[int]) -> None:
         """Turn the operations of some lines into arrays."""
+        # What most lines lack is not looked for in each.
         there = set[str]().union(*{tuple(one) for one in objects})
         nothing = [None] * len(objects)
         found: dict[str, list[Any]] = {
@@ -151,14 +153,14 @@ class Reading:
         own["outcome"].append(np.array([OUTCOMES[one] for one in found["outcome"]], np.uint8))
         number = self._values.number
         for key in ("key", "value", "result"):
-            ids = [
-                number(one if type(one) is int or type(one) is str or one is None else self._value(one, place, 0))
-                for one, place in zip(found[key], places, strict=True)
-            ]
+            column = found[key]
+            if not set(map(type, column)) <= _SIMPLE:
+                column = [self._value(one, place, 0) for one, place in zip(column, places, strict=True)]
+            ids = list(map(number, column)) if key in there else [NONE] * len(column)
             own[key].append(np.array(ids, np.int64))
 
     def _integers(self, column: list[Any], key: str, places: list[int]) -> NDArray[np.int64]:
-        if not any(column) and set(column) <= {None}:
+        if column.count(None) == len(column) and key != "process":
             return np.full(len(column), ABSENT, np.int64)
         self._typed(column, key, places, int, optional=key != "process")
         try:
