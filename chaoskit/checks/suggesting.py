@@ -41,11 +41,13 @@ class Suggestion:
 
 
 def suggest(operations: Operations, options: Options = Options()) -> tuple[Suggestion, ...]:
-    """Models that know at least one function of a history: first those that nothing speaks against, and among them
-    those that know least else. The beginning of the history is looked at; no verdict is given.
+    """Models that know all functions of a history, or at least one of them where none that fits knows all. First those
+    that nothing speaks against, and among them those that know least else. The beginning of the history is looked at;
+    no verdict is given.
     """
     names = _functions(operations)
     found: list[tuple[bool, int, Suggestion]] = []
+    partly: list[Suggestion] = []
     for name in registry.names("model"):
         try:
             model = find_model(name)
@@ -55,6 +57,9 @@ def suggest(operations: Operations, options: Options = Options()) -> tuple[Sugge
         if names & model.functions:
             one = _one(operations, model, names, options)
             found.append((bool(one.against), len(model.functions), one))
+            partly += [] if names <= model.functions else [one]
+    if not all(against for against, _, _ in found):
+        found = [entry for entry in found if entry[2] not in partly]
     return tuple(one for _, _, one in sorted(found, key=lambda entry: entry[:2]))
 
 

@@ -163,7 +163,7 @@ def _export(
 ) -> int:
     """Write one history in another format; say on stderr what the format cannot carry."""
     from chaoskit import api
-    from chaoskit.cli.output import say
+    from chaoskit.cli.output import say, unread
 
     if to is None:
         raise UsageError("--output says where --export goes", hint="add --export FORMAT")
@@ -171,7 +171,7 @@ def _export(
         raise UsageError("--export writes one history and judges none", hint="leave out --model, --json, other files")
     if output is None and sys.stdout.isatty() and to == "parquet":
         raise UsageError("Parquet is not for a terminal", hint="add --output FILE")
-    with _progress(files[0]) as progress:
+    with unread(), _progress(files[0]) as progress:
         for loss in api.export_history(files[0], to, output, format=format, keyed=keyed, progress=progress):
             say(f"{to} cannot carry: {loss}")
     return ExitCode.OK

@@ -7,7 +7,8 @@ import os
 import sys
 import tempfile
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from chaoskit.errors import ChaosKitError, HistoryError, SpecError
 if TYPE_CHECKING:
     from chaoskit.analysis.model import Analysis, ClaimSummary
 
-__all__ = ["MARKS", "complain", "confess", "data", "keep", "paint", "say", "table", "verdicts"]
+__all__ = ["MARKS", "complain", "confess", "data", "keep", "paint", "say", "table", "unread", "verdicts"]
 
 MARKS = {"held": "✓", "refuted": "✕", "inconclusive": "?"}
 _COLOURS = {"held": "34", "refuted": "35", "inconclusive": "33", "bold": "1", "dim": "2", "red": "31"}
@@ -36,8 +37,20 @@ def say(text: str = "") -> None:
 
 
 def data(text: str) -> None:
-    """Data: a line on stdout."""
-    print(text, flush=True)  # noqa: T201
+    """Data: a line on stdout. Where the reader has had enough (`| head`) the command still ends with its exit code."""
+    with unread():
+        print(text, flush=True)  # noqa: T201
+
+
+@contextmanager
+def unread() -> Iterator[None]:
+    """Lets a block end quietly when nobody reads stdout any more; what comes later is written to nowhere."""
+    try:
+        yield
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())  # what is still in a buffer would fail once more at the very end
+        os.close(nowhere)
 
 
 def as_json(content: Mapping[str, Any]) -> str:
