@@ -6,6 +6,7 @@ Formats are objects registered under the kind `format` (`chaoskit.registry`; oth
 
 from __future__ import annotations
 
+import codecs
 import gc
 import gzip
 import io
@@ -107,7 +108,8 @@ def open_history(path: str | Path, format: str = "auto", progress: Progress | No
         if str(path) != "-" and Path(path).is_dir():
             return _from_folder(Path(path), source, wanted)
         with _opened(path, progress) as stream:
-            found = wanted or detect(stream.beginning(HEAD), "" if str(path) == "-" else Path(path).name, source)
+            head = stream.beginning(HEAD).removeprefix(codecs.BOM_UTF8)
+            found = wanted or detect(head, "" if str(path) == "-" else Path(path).name, source)
             with _no_collections():
                 return found.read(io.BufferedReader(stream, _BUFFER), source), found.name
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:

@@ -97,7 +97,8 @@ def printed(events: list[dict[str, str]], seed: int) -> str:
 
 VALUE_TEXTS = st.sampled_from(
     ["nil", "1", "-7", ":a", '"x, :process 5, :time 1"', "[1 2 3]", "[]", "#{1 2}", "{:a {:b 1}}",
-     "[[:append 1 2] [:r 1 nil]]", '[[:r :x [1 2]] [:w "y" 3]]', "[[:r 1 [[1] [2]]]]", "true", "1.0", "1N", "99999999999999999999",
+     "[[:append 1 2] [:r 1 nil]]",
+     '[[:r :x [1 2]] [:w "y" 3]]', "[[:r 1 [[1] [2]]]]", "true", "1.0", "1N", "9999999999999999999",
      "#inst \"2026\"",
      "[1  2]", "{:type :ok, :process 3}", "\\}", '"}"', "[[:append 1 2] [:append 1 true]]", "(1 2)", "[#_ 5 1 2]"]
 )  # fmt: skip
