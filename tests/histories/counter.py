@@ -128,12 +128,6 @@ MUTANTS = [
     _mutant("EQUAL", "an add between equal answers", "found.update(last for _, last, _ in jobs[at:])", "pass"),
     _mutant(
         "EQUAL",
-        "later reads bound earlier ones",
-        "np.minimum.accumulate(np.minimum.reduceat(reads.completed, first)[::-1])[::-1]",
-        "np.minimum.reduceat(reads.completed, first)",
-    ),
-    _mutant(
-        "EQUAL",
         "earlier reads bound later ones",
         "np.maximum.accumulate(np.maximum.reduceat(reads.invoked, first))",
         "np.maximum.reduceat(reads.invoked, first)",
