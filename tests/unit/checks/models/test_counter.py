@@ -43,7 +43,8 @@ def test_bounds_of_single_reads_are_not_enough() -> None:
 
 def test_reads_that_overlap_bound_each_other_too() -> None:
     """3 was answered before the read of 1 ended; an add after both must be counted on top of the 3, not of the 1."""
-    calls = [add(1, 0, 2), add(1, 2, 0, "info"), read(3, 3, 5), add(1, 5, 17), read(1, 5, 7), add(1, 7, 8)]
+    unknown = [add(1, 2, 0, "info"), add(1, 7, 0, "info"), add(1, 12, 0, "info")]
+    calls = [add(1, 0, 2), *unknown, read(3, 3, 5), add(1, 5, 17), read(1, 5, 7), add(1, 7, 8)]
     assert judge(*calls, read(4, 9, 12)).verdict == "held"
     assert kinds(*calls, read(3, 9, 12)) == ["lost-add"]
 
