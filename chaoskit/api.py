@@ -13,9 +13,8 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from chaoskit.errors import ChaosKitError, ExitCode, InternalError, Interrupted, SpecError, StoreError, worst
 from chaoskit.hand.doing import down, fault_help, heal, inject, status, up
@@ -59,8 +58,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """How a run ended.
 
     Attributes:
@@ -107,7 +105,12 @@ def validate(file: Path | str, *, overrides: Sequence[str] = ()) -> tuple[str, .
         SpecError: all mistakes found, each with file, line and column.
         PlanError: well formed, but it cannot be carried out.
     """
-    return load_plan(file, overrides=overrides, here=False).warnings
+    from chaoskit import registry
+    from chaoskit.lint import check_abilities, load_checked  # no plan is made: to load it takes longer than to check
+
+    loaded, target, checked = load_checked(Path(file), overrides=overrides, environ=os.environ)
+    check_abilities(loaded, target, "auto", registry.load("runtime", loaded.experiment.runtime)().abilities())
+    return tuple(checked.warnings)
 
 
 def load_plan(
@@ -119,19 +122,18 @@ def load_plan(
     interposition: str = "auto",
     toxiproxy: Literal["auto", "embedded", "real"] = "auto",
     environ: Mapping[str, str] | None = None,
-    here: bool = True,
 ) -> Plan:
     """Read an experiment and its target, and decide everything that a run will do. Starts nothing.
 
     Args:
-        here: for this machine: what it cannot do is an error. False = look at the files only.
         overrides: `path=value` texts, as for `--set`.
         interposition: `auto`, `hosts` or `rewrite`.
         toxiproxy: which server bends the links: our own (`embedded`; `auto` is that, too) or the original (`real`).
         environ: for ${VAR}; the process environment if left out.
 
     Raises:
-        SpecError, PlanError: as for `validate`. EnvironmentFault: `real`, and there is none on this machine.
+        SpecError, PlanError: as for `validate`, and also what this machine cannot do. EnvironmentFault: `real`, and
+            there is none on this machine.
     """
     from chaoskit import registry
     from chaoskit.lint import load_both
@@ -139,7 +141,7 @@ def load_plan(
 
     loaded, target = load_both(Path(file), overrides=overrides, environ=os.environ if environ is None else environ)
     runtime = registry.load("runtime", loaded.experiment.runtime)()
-    if toxiproxy == "real" and here:
+    if toxiproxy == "real":
         from chaoskit.runtimes.real_toxiproxy import find_server
 
         find_server()
@@ -148,7 +150,7 @@ def load_plan(
         target,
         seed=seed,
         trials=trials,
-        interposition=runtime.check(target, interposition) if here else interposition,
+        interposition=runtime.check(target, interposition),
         toxiproxy="real" if toxiproxy == "real" else "embedded",
         abilities=runtime.abilities(),
     )

@@ -7,9 +7,9 @@ from typing import Literal
 
 from chaoskit import __version__, registry
 from chaoskit.data import SCHEMA_VERSION, Frozen
-from chaoskit.errors import AbilityError, SpecError, UsageError
+from chaoskit.errors import SpecError, UsageError
 from chaoskit.faults.model import Compiled
-from chaoskit.lint import Checked, check, derive_seed
+from chaoskit.lint import Checked, check, check_abilities, derive_seed
 from chaoskit.spec.load import Loaded
 from chaoskit.spec.model import Experiment
 from chaoskit.stack.effects import Effect, Evidence, Passage
@@ -20,9 +20,6 @@ __all__ = ["CellPlan", "Choice", "Plan", "PlannedInjection", "cell_seconds", "ma
 # What a run takes beside the stated phases, seconds: rough, for people who wait.
 _START = 6.0  # stack up and down
 _CELL = 4.0  # steady state, draining, final reads
-
-# What only some runtimes can ever do, and which.
-_ELSEWHERE = {"stress:memory": "a limit on memory, which Docker and Kubernetes have and plain processes do not"}
 
 
 class Choice(Frozen):
@@ -131,7 +128,7 @@ def make_plan(
     checked = check(loaded, target, toxiproxy)
     if checked.problems:
         raise SpecError(checked.problems)
-    _able(loaded, target, interposition, abilities)
+    check_abilities(loaded, target, interposition, abilities)
     experiment, defaults = _filled_in(loaded, checked, frozenset(told))
     injections = tuple(_injection(one.id, experiment, checked) for one in experiment.timeline)
     cells = _cells(experiment)
@@ -154,26 +151,6 @@ def make_plan(
 def cell_seconds(experiment: Experiment) -> float:
     """About how long one cell takes on a stack that is up."""
     return experiment.warm_up + experiment.duration + experiment.settle + _CELL
-
-
-def _able(loaded: Loaded, target: Target, interposition: str, abilities: Collection[str]) -> None:
-    runtime = loaded.experiment.runtime
-    for injection in loaded.experiment.timeline:
-        needed = registry.load("fault", injection.fault).needs(injection.parameters)
-        missing = sorted(needed - frozenset(abilities))
-        if missing:
-            place = loaded.entry("timeline", injection.id).place
-            others = "".join(f"; {one} takes {_ELSEWHERE[one]}" for one in missing if one in _ELSEWHERE)
-            raise AbilityError(
-                f"{place.file}:{place.line}:{place.column}: the runtime {runtime} cannot {', '.join(missing)}, "
-                f"which {injection.fault} ({injection.id}) needs",
-                hint=f"it can {', '.join(sorted(abilities)) or 'nothing'}; use another fault or runtime{others}",
-            )
-    if target.gossips and interposition == "rewrite":
-        raise AbilityError(
-            f"addresses of {target.name} cannot be rewritten: its members tell each other theirs (x-chaoskit.gossips)",
-            hint="use --interposition hosts; `chaoskit doctor` says whether this machine can",
-        )
 
 
 def _filled_in(loaded: Loaded, checked: Checked, told: frozenset[str]) -> tuple[Experiment, dict[str, str]]:

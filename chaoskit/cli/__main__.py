@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -12,6 +13,10 @@ __all__ = ["main"]
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry point of the `chaoskit` command; ends the process with an exit code of docs/cli.md."""
+    # Starting makes objects by the ten thousand that stay to the end: to look through them every 700 finds nothing.
+    gc.set_threshold(50_000)
+    # Else pydantic asks every installed package for plugins. What a target runs does not inherit this.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     sys.exit(int(call(sys.argv[1:] if arguments is None else arguments)))
 
 
@@ -19,8 +24,9 @@ def call(arguments: list[str]) -> ExitCode | int:
     """Run one command line and return its exit code; errors are printed on stderr."""
     try:
         from chaoskit.cli.app import app
+        from chaoskit.cli.shell import command_line
 
-        found = app(args=arguments, prog_name="chaoskit", standalone_mode=False)
+        found = command_line(app)(args=arguments, prog_name="chaoskit", standalone_mode=False)
         return found if isinstance(found, int) else ExitCode.OK
     except ChaosKitError as error:
         from chaoskit.cli.output import complain

@@ -5,7 +5,18 @@ files: unknown services, classes, sides and invariants, selectors that match not
 windows in which nothing could be counted. All of them at once.
 """
 
-from chaoskit.lint.checking import check, load_both
+from chaoskit.lint.abilities import check_abilities
+from chaoskit.lint.checking import check, load_both, load_checked
 from chaoskit.lint.model import Checked, Expanded, Stretch, derive_seed, stretches
 
-__all__ = ["Checked", "Expanded", "Stretch", "check", "derive_seed", "load_both", "stretches"]
+__all__ = [
+    "Checked",
+    "Expanded",
+    "Stretch",
+    "check",
+    "check_abilities",
+    "derive_seed",
+    "load_both",
+    "load_checked",
+    "stretches",
+]

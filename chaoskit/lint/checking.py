@@ -17,7 +17,7 @@ from chaoskit.spec.load import Loaded, read_experiment
 from chaoskit.stack.compose import read_target
 from chaoskit.stack.topology import Target
 
-__all__ = ["check", "load_both"]
+__all__ = ["check", "load_both", "load_checked"]
 
 
 def load_both(path: Path, *, overrides: Sequence[str] = (), environ: Mapping[str, str]) -> tuple[Loaded, Target]:
@@ -26,16 +26,30 @@ def load_both(path: Path, *, overrides: Sequence[str] = (), environ: Mapping[str
     Raises:
         SpecError: the user's to mend.
     """
+    loaded, target, _ = load_checked(path, overrides=overrides, environ=environ)
+    return loaded, target
+
+
+def load_checked(
+    path: Path, *, overrides: Sequence[str] = (), environ: Mapping[str, str]
+) -> tuple[Loaded, Target, Checked]:
+    """The same, with what is only strange about them.
+
+    Raises:
+        SpecError: as `load_both`.
+    """
     loaded, problems = read_experiment(path, overrides=overrides, environ=environ)
     target: Target | None = None
+    checked: Checked | None = None
     if loaded is not None and loaded.experiment.target and Path(loaded.experiment.target).exists():
         target, found = read_target(Path(loaded.experiment.target), environ)
         problems = problems + found
         if target is not None:
-            problems += check(loaded, target).problems
-    if problems or loaded is None or target is None:
+            checked = check(loaded, target)
+            problems += checked.problems
+    if problems or loaded is None or target is None or checked is None:
         raise SpecError(problems)
-    return loaded, target
+    return loaded, target, checked
 
 
 def check(loaded: Loaded, target: Target, toxiproxy: Literal["embedded", "real"] = "embedded") -> Checked:

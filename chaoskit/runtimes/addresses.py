@@ -8,7 +8,7 @@ says who dials whom, and addresses in environment and command are rewritten.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from chaoskit.errors import PlanError
 from chaoskit.stack.topology import CLIENT, Target
@@ -20,8 +20,7 @@ CONTROL_PORT = 8474  # Toxiproxy's usual one
 _MOST_NODES = 250
 
 
-@dataclass(frozen=True)
-class Addresses:
+class Addresses(NamedTuple):
     """A plan of addresses.
 
     Attributes:

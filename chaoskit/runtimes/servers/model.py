@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import pwd
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
 from typing import Protocol as Interface
 
 from chaoskit.errors import TargetError
@@ -14,8 +15,7 @@ from chaoskit.stack.topology import Protocol
 __all__ = ["Place", "Recipe", "Setup", "unprivileged"]
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """Where one server shall stand. `environment` is that of the Compose file, `image` its image (may say a version).
 
     `data` is an absolute folder that exists, empty, when the preparations run; `host` is the only address to listen on.
@@ -48,8 +48,7 @@ class Place:
         return tuple(words)
 
 
-@dataclass(frozen=True)
-class Setup:
+class Setup(NamedTuple):
     """How it starts.
 
     Attributes:
@@ -61,7 +60,7 @@ class Setup:
 
     argv: tuple[str, ...]
     prepare: tuple[tuple[str, ...], ...] = ()
-    env: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str] = MappingProxyType({})
     user: tuple[int, int] | None = None
     reach: tuple[str, ...] = ()
 
