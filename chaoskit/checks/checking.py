@@ -87,11 +87,11 @@ def check(
         result = replace(result, verdict="inconclusive", reasons=("there is no operation in it to be judged",))
     found: Power | None = None
     wanted = min_power is not None or with_power or (with_power is None and len(operations) <= POWER_UP_TO)
-    if wanted and result.verdict == "held" and model.alterations:
+    if wanted and result.verdict == "held":
         told = None if progress is None else partial(progress, "planting bugs")
         found = power(model, operations, options, random.Random(seed), tries, window, told)
     if min_power is not None and result.verdict == "held":
-        weak = _too_weak(found, model, min_power)
+        weak = _too_weak(found, min_power)
         result = replace(result, verdict="inconclusive", reasons=(*result.reasons, weak)) if weak else result
     return Checked(operations, result, seconds, found, crash)
 
@@ -168,10 +168,10 @@ def _operations(count: int) -> str:
     return f"{format_count(count)} operation{'' if count == 1 else 's'}"
 
 
-def _too_weak(found: Power | None, model: Model, asked: float) -> str | None:
+def _too_weak(found: Power | None, asked: float) -> str | None:
     """Why the power is not enough; None where it is."""
-    if found is None:
-        return f"power cannot be told: the model {model.name} names no bug that could be planted"
+    if found is None or not found.strikes:
+        return "; ".join(found.notes if found is not None else ("no bugs were planted",))
     least = found.least
     if least is None:
         return "no bug could have struck anywhere in this history, so it shows nothing"

@@ -97,6 +97,8 @@ def power(
         progress: told (tried, of all).
         options.budget: seconds for all of it; what was not tried by then is said in the notes.
     """
+    if not model.alterations:
+        return Power((), (f"the model {model.name} names no bug that could be planted",))
     budget = Budget(options.budget)
     places = np.flatnonzero(operations.ok if window is None else operations.ok & window)
     parts = _Parts(operations, bool(getattr(model, "per_key", False)))
