@@ -23,7 +23,7 @@ _BELOW: dict[str, tuple[str, ...]] = {
     "strong-session-serializable": ("serializable",),
     "serializable": ("repeatable-read", "snapshot-isolation"),
     "snapshot-isolation": ("read-atomic",),
-    "repeatable-read": ("read-committed",),
+    "repeatable-read": ("read-atomic",),  # of items: a fractured read is a cycle of them
     "read-atomic": ("read-committed",),
     "read-committed": ("read-uncommitted",),
     "read-uncommitted": (),

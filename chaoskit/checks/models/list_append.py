@@ -1,0 +1,212 @@
+"""Model `list-append`: transactions that append to lists and read them whole; which isolation do they have?
+
+Operations are vectors of `[append k v]` and `[r k nil]`, answered with `[r k [v …]]`; what they are called does not
+matter. Values are unique per key, lists begin empty. Every write leaves its trace in all later reads, so the order of
+versions is not guessed: it is read. Cycles in what must come before what are what isolation forbids.
+
+Exact, with two exceptions that are told (`exact`, notes): where several transactions' appends to a key were never read
+by anybody, their order is unknown, and snapshot isolation is refuted only by what is wrong in every order (all other
+levels stay exact: whatever order the rest leaves possible will do); and above 16 such appends of one key, not all of
+them are compared with all reads.
+
+Source: Kingsbury and Alvaro, Elle: Inferring Isolation Anomalies from Experimental Observations (VLDB 2020).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from chaoskit.checks.result import Alteration, Options, Result
+from chaoskit.checks.transactions.anomalies import LEVELS, Found, decided
+from chaoskit.checks.transactions.cycles import Cycle, cycles
+from chaoskit.checks.transactions.graph import WR, WW
+from chaoskit.checks.transactions.list_rules import of_cycles, of_order, of_reads, proof
+from chaoskit.checks.transactions.lists import Lists, Unseen
+from chaoskit.checks.transactions.micro import Micro, flatten
+from chaoskit.checks.transactions.words import around
+from chaoskit.history.operation import NONE, Outcome
+from chaoskit.history.operations import Operations
+from chaoskit.units import format_count
+
+__all__ = ["MODEL", "ListAppend"]
+
+
+@dataclass(frozen=True)
+class ListAppend:
+    """Judges list-append histories.
+
+    Of what it is given, committed transactions that read a key to which another transaction appended are exposed.
+    """
+
+    name: str = "list-append"
+    summary: str = "transactions of [append key value] and [r key nil → list]: which isolation level is not refuted"
+    functions: frozenset[str] = frozenset({"txn"})
+    levels: tuple[str, ...] = LEVELS
+    alterations: tuple[Alteration, ...] = ()
+
+    def check(self, operations: Operations, options: Options) -> Result:
+        """Judge a history.
+
+        Raises:
+            HistoryError: an operation is no such transaction, or a value is appended to a key twice.
+        """
+        micro = flatten(operations, "append", lists=True)
+        everything = Lists.of(operations, micro)
+        lists = everything.clean()
+        edges, reads, unseen = lists.edges()
+        found = [*of_reads(everything), *of_order(lists, reads)]
+        rings, knotted = cycles(operations, edges, lists.committed)
+        if knotted.any():
+            found += of_cycles(lists, edges, knotted)
+        for ring in rings:
+            found.append(_told(lists, ring, ring.kind))
+            if ring.long_fork:
+                found.append(_told(lists, ring, "long-fork"))
+        snapshot = options.consistency == "snapshot-isolation"
+        return decided(
+            self.name,
+            _merged(found),
+            options,
+            operations=len(operations),
+            exposed=_exposed(operations, micro),
+            exact=lists is everything and not unseen.many and not (unseen.several and snapshot),
+            notes=_notes(everything, lists, unseen, snapshot),
+            numbers={
+                "transactions": len(operations),
+                "micro-operations": len(micro.write_txn) + len(micro.read_txn),
+                "keys": len(np.unique(np.concatenate([micro.write_key, micro.read_key]))),
+                "dependencies": len(edges),
+            },
+        )
+
+
+def _merged(found: list[Found]) -> list[Found]:
+    """One entry per kind: a kind that two rules found keeps the first one's witness."""
+    merged: dict[str, Found] = {}
+    for one in found:
+        before = merged.setdefault(one.kind, one)
+        if before is not one:
+            accused = np.union1d(before.accused, one.accused)
+            merged[one.kind] = Found(one.kind, before.count + one.count, before.witness, before.sentence, accused)
+    return list(merged.values())
+
+
+def _told(lists: Lists, ring: Cycle, kind: str) -> Found:
+    """A cycle with the reads that prove the order of versions it goes by, and in words."""
+    operations, micro, edges = lists.operations, lists.micro, ring.edges
+    witness = set(edges.source.tolist())
+    for label, write in zip(edges.label.tolist(), edges.write.tolist(), strict=True):
+        if label == WW:
+            shows = write if lists.position[write] != NONE else lists.before(write)
+            witness.add(proof(lists, shows, witness))
+    for txn in [one for one in witness if operations.info[one]]:  # that it happened is known from who saw it
+        seen = np.flatnonzero((micro.write_txn == txn) & (lists.position != NONE))
+        if len(seen) and not any(_shows(lists, int(one), witness) for one in seen):
+            witness.add(proof(lists, int(seen[0]), witness))
+
+    def why(at: int) -> str:
+        write, label = int(edges.write[at]), int(edges.label[at])
+        target = int(operations.index[edges.target[at]])
+        key, value = micro.key(int(micro.write_key[write])), micro.value(int(micro.write_value[write]))
+        if label == WR:
+            return f"operation {target} read the {value} that it appended to {key}"
+        if label == WW:
+            before = lists.before(write)
+            return (
+                f"operation {target} appended {value} to {key} after its {micro.value(int(micro.write_value[before]))}"
+            )
+        return f"it read {key} without the {value} that operation {target} appended"
+
+    return Found(kind, ring.count, tuple(sorted(witness)), around(operations, edges, why), ring.accused)
+
+
+def _shows(lists: Lists, append: int, witness: set[int]) -> bool:
+    return proof(lists, append, witness) in witness
+
+
+def _exposed(operations: Operations, micro: Micro) -> int:
+    first = np.full(micro.key_count, len(operations), dtype=np.int64)
+    last = np.full(micro.key_count, NONE, dtype=np.int64)
+    np.minimum.at(first, micro.write_key, micro.write_txn)
+    np.maximum.at(last, micro.write_key, micro.write_txn)
+    key, reader = micro.read_key, micro.read_txn
+    others = (last[key] != NONE) & ((first[key] != reader) | (last[key] != reader))
+    return len(np.unique(reader[others]))
+
+
+def _notes(everything: Lists, lists: Lists, unseen: Unseen, snapshot: bool) -> tuple[str, ...]:
+    notes = []
+    if lists is not everything:
+        dropped = len(np.unique(everything.micro.read_txn)) - len(np.unique(lists.micro.read_txn))
+        notes.append(
+            f"{format_count(dropped)} transactions are left out of the order of transactions, because reads of a key "
+            "that they read contradict each other"
+        )
+    if len(unseen.append):
+        count = format_count(len(unseen.append))
+        notes.append(f"{count} appends that happened were read by nobody: they count as the last of their key")
+    if unseen.several and snapshot:
+        notes.append(
+            f"the order of such appends is unknown for {format_count(unseen.several)} keys: only what is wrong in "
+            "every order is told; reading every key at the end would settle it"
+        )
+    if unseen.many:
+        notes.append(f"not all of them were compared with all reads for {format_count(unseen.many)} keys")
+    unknown = int(np.count_nonzero(lists.operations.info & ~lists.committed))
+    if unknown:
+        notes.append(
+            f"{format_count(unknown)} transactions of unknown outcome left no trace and are taken not to have happened"
+        )
+    return tuple(notes)
+
+
+Value = tuple[Any, ...]
+
+
+def _stale(value: Value, random: random.Random) -> Value:
+    return value[: random.randrange(len(value))]
+
+
+def _lost(value: Value, random: random.Random) -> Value | None:
+    if len(value) < 2:
+        return None
+    gone = random.randrange(len(value) - 1)
+    return value[:gone] + value[gone + 1 :]
+
+
+def _repeated(value: Value, random: random.Random) -> Value:
+    return (*value, random.choice(value))
+
+
+def _altering(kind: str, change: Callable[[Value, random.Random], Value | None]) -> Alteration:
+    """One list that was read, changed; nothing where the operation read no list that can be."""
+
+    def apply(operations: Operations, position: int, random: random.Random) -> Operations | None:
+        if operations.outcome[position] != Outcome.OK or operations.result[position] == NONE:
+            return None
+        result = list(operations.of_value(int(operations.result[position])))
+        changes = [(at, change(one[2], random)) for at, one in enumerate(result) if one[0] == "r" and one[2]]
+        changes = [(at, changed) for at, changed in changes if changed is not None]
+        if not changes:
+            return None
+        at, changed = random.choice(changes)
+        result[at] = (*result[at][:2], changed)
+        results = operations.result.copy()
+        results[position] = len(operations.values)
+        return operations.altered(result=results, values=[*operations.values, tuple(result)])
+
+    return Alteration(kind, apply)
+
+
+MODEL = ListAppend(
+    alterations=(
+        _altering("stale-read", _stale),
+        _altering("lost-element", _lost),
+        _altering("duplicate-elements", _repeated),
+    )
+)

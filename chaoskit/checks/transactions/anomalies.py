@@ -1,0 +1,105 @@
+"""Anomalies of transactions by their names in the field, which levels each refutes, and the verdict over all of them.
+
+Sources: Adya, Weak Consistency (1999): PL-1 (read-uncommitted) forbids G0, PL-2 (read-committed) G1, PL-2.99
+(repeatable-read) any cycle of items, PL-3 (serializable) any cycle; Bailis et al., Scalable Atomic Visibility with RAMP
+Transactions (2014): read-atomic forbids fractured reads; Cerone and Gotsman, Analysing Snapshot Isolation (2016): it
+forbids cycles without two adjacent anti-dependencies, and sessions are not part of it here (generalized snapshot
+isolation), so that serializable implies it; Elle's tables for what Adya has no name for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chaoskit.checks.levels import TRANSACTIONS, implied, strongest_left, weakest
+from chaoskit.checks.result import Anomaly, Options, Result, judged
+
+__all__ = ["LEVELS", "Found", "decided", "refuted_levels"]
+
+_NO_SNAPSHOT = ("repeatable-read", "snapshot-isolation")
+_REFUTES: dict[str, tuple[str, ...]] = {
+    "thin-air": ("read-uncommitted",),
+    "future-read": ("read-uncommitted",),
+    "duplicate-elements": ("read-uncommitted",),
+    "cyclic-versions": ("read-uncommitted",),
+    "G0": ("read-uncommitted",),
+    "G1a": ("read-committed",),
+    "G1b": ("read-committed",),
+    "G1c": ("read-committed",),
+    "dirty-update": ("read-committed",),
+    "incompatible-order": ("read-committed",),
+    "internal": ("read-atomic",),
+    "fractured-read": ("read-atomic",),
+    "lost-update": _NO_SNAPSHOT,
+    "G-single": _NO_SNAPSHOT,
+    "long-fork": _NO_SNAPSHOT,
+    "G-nonadjacent": _NO_SNAPSHOT,
+    "write-skew": ("repeatable-read",),
+    "G2-item": ("repeatable-read",),
+}
+LEVELS = TRANSACTIONS[::-1]
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """One kind of anomaly, before it is known which level is asked for."""
+
+    kind: str
+    count: int
+    witness: tuple[int, ...]
+    sentence: str
+    accused: NDArray[np.int64]
+
+
+def refuted_levels(kind: str) -> tuple[str, ...]:
+    """The weakest levels that an anomaly refutes: those of which none implies another."""
+    if kind.endswith("-process"):
+        return ("strong-session-serializable",)
+    if kind.endswith("-realtime"):
+        return ("strict-serializable",)
+    return _REFUTES[kind]
+
+
+def decided(
+    model: str, found: Iterable[Found], options: Options, *, operations: int, exposed: int, **more: Any
+) -> Result:
+    """The result of a check that came to its end.
+
+    An anomaly that refutes two levels of which neither implies the other is told with the one that was asked about.
+    """
+    level = options.consistency or LEVELS[0]
+    asked = implied(level)
+    anomalies, refuted = [], set[str]()
+    for one in sorted(found, key=lambda one: _gravity(one.kind)):
+        refutes = refuted_levels(one.kind)
+        refuted |= set(refutes)
+        told = next((name for name in refutes if name in asked), refutes[0])
+        large = len(one.witness) > 10  # the shortest cycle may be
+        anomalies.append(Anomaly(one.kind, told, one.count, one.witness, one.sentence, one.accused, large=large))
+    expected = f"the transactions are isolated from each other as {level} promises"
+    if "serializable" in level:
+        expected = f"the transactions are {level}: one order of them explains all that they read"
+    return judged(
+        model,
+        level,
+        expected,
+        operations,
+        exposed,
+        tuple(anomalies),
+        asked,
+        refuted=weakest(refuted, TRANSACTIONS),
+        not_refuted=strongest_left(refuted, TRANSACTIONS),
+        **more,
+    )
+
+
+def _gravity(kind: str) -> tuple[int, int]:
+    """Weakest level first; among those of one level as in the table."""
+    order: Sequence[str] = list(_REFUTES)
+    base = kind.removesuffix("-process").removesuffix("-realtime")
+    return min(TRANSACTIONS.index(level) for level in refuted_levels(kind)), order.index(base)
