@@ -154,13 +154,16 @@ def _known_functions(operations: Operations, model: Model) -> None:
         return
     first = int(np.argmax(strange))
     names = sorted({operations.functions[number] for number in np.unique(operations.f[strange])})
+    remedy = "without a model, `chaoskit check` says which one fits"
+    if not strange.all():
+        left_out = _operations(int(np.count_nonzero(strange)))
+        remedy += f"; `--ignore {','.join(names)}` leaves {left_out} out"
     raise HistoryError(
         operations.source or "history",
         int(operations.line[first]),
         f"operation {int(operations.index[first])} is called {operations.function(first)}, which the model "
         f"{model.name} knows nothing of: it is about {listed(sorted(model.functions))}",
-        hint=f"without a model, `chaoskit check` says which one fits; `--ignore {','.join(names)}` leaves "
-        f"{_operations(int(np.count_nonzero(strange)))} out",
+        hint=remedy,
     )
 
 
@@ -198,7 +201,7 @@ def find_model(name: str) -> Model:
     if not all(part.isidentifier() for part in (*module_name.split("."), attribute)):
         raise UsageError(
             f"there is no model called {name!r}",
-            hint=f"{did_you_mean(name, registry.names('model'))} A model of your own is named as module.Class",
+            hint=f"{did_you_mean(name, registry.names('model'))} (a model of your own is named as module.Class)",
         )
     module = _imported(module_name, name)
     own: Any = getattr(module, attribute, None)

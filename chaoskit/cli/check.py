@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -147,7 +148,8 @@ def _show(found: FileCheck, apart: bool) -> None:
     from chaoskit.cli.check_text import can_draw, file_text
     from chaoskit.cli.output import data, keep
 
-    data(("\n" if apart else "") + file_text(found, plain=not can_draw()))
+    columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    data(("\n" if apart else "") + file_text(found, plain=not can_draw(), columns=columns))
     if found.checked is not None and found.checked.crash:
         keep(found.checked.crash)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -37,10 +38,24 @@ def plain_text(text: str) -> str:
     return text.translate(_ASCII).encode("ascii", "backslashreplace").decode()
 
 
-def file_text(found: FileCheck, *, plain: bool = False) -> str:
-    """All that is said of one file that could be read. No character of the history controls the terminal."""
-    lines = list(_verdict(found, found.checked, plain) if found.checked is not None else _suggestions(found))
-    return plain_text("\n".join(lines)) if plain else "\n".join(lines)
+def file_text(found: FileCheck, *, plain: bool = False, columns: int | None = None) -> str:
+    """All that is said of one file that could be read. No character of the history controls the terminal.
+
+    Args:
+        columns: of the terminal, for sentences that are longer; None = one line each, as for `grep`.
+    """
+    lines = _verdict(found, found.checked, plain) if found.checked is not None else _suggestions(found)
+    text = "\n".join(lines if columns is None else (_wrapped(line, columns) for line in lines))
+    return plain_text(text) if plain else text
+
+
+def _wrapped(line: str, columns: int) -> str:
+    if len(line) <= columns or "\x1b" in line:  # painted lines are short
+        return line
+    indent = " " * (len(line) - len(line.lstrip()))
+    return textwrap.fill(
+        line.strip(), max(columns, 40), initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False
+    )
 
 
 def _verdict(found: FileCheck, checked: Checked, plain: bool) -> Iterable[str]:

@@ -17,9 +17,11 @@ from typing import Any
 import pytest
 
 from chaoskit import registry
+from chaoskit.checks.files import check_file
 from chaoskit.checks.models.register import MODEL
 from chaoskit.checks.result import Options, Result
 from chaoskit.cli.__main__ import call
+from chaoskit.cli.check_text import file_text
 from chaoskit.errors import CheckerError, ExitCode
 from chaoskit.history.operations import Operations
 
@@ -101,6 +103,16 @@ def test_refuted_with_sentence_and_picture(check: Callable[..., Done]) -> None:
     assert "├" in done.out
     assert "at lines 1, 3, 5" in done.out
     assert done.out.rstrip().splitlines()[-1].startswith("next: ")
+
+
+def test_on_a_terminal_sentences_fit(check: Callable[..., Done], tmp_path: Path) -> None:
+    found = check_file("stale.edn", "register")
+    for columns in (80, 100):
+        lines = file_text(found, columns=columns).splitlines()
+        assert max(map(len, lines)) <= columns
+        assert any("├" in line for line in lines)
+    whole = file_text(found)
+    assert " ".join(file_text(found, columns=80).split()) == " ".join(whole.split())
 
 
 def test_json(check: Callable[..., Done]) -> None:
