@@ -57,13 +57,13 @@ def collections(
         HistoryError: an answer is neither a list nor a set. The history's fault.
     """
     found: dict[int, Collection[Any]] = {}
-    for number in np.unique(operations.result[reads]).tolist():
+    for number in dict.fromkeys(operations.result[reads].tolist()):
         value = () if number == NONE else operations.values[number]
         if not isinstance(value, tuple | frozenset) or (noun == "list" and isinstance(value, frozenset)):
             at = int(reads[np.argmax(operations.result[reads] == number)])
             raise unlike(operations, at, f"does not answer a {noun}", hint=f"a read answers the whole {noun}: [1 2 3]")
         found[number] = value
-    asked = {number: operations.values[number] for number in np.unique(operations.value[adds]).tolist()}
+    asked = {number: operations.values[number] for number in operations.value[adds].tolist()}
     types = set(map(type, asked.values()))
     for value in found.values():
         types.update(map(type, value))

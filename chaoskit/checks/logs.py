@@ -35,6 +35,7 @@ from chaoskit.history.values import Map, identity
 __all__ = ["FUNCTIONS", "Messages", "messages", "steps"]
 
 FUNCTIONS = frozenset({"send", "poll", "txn", "assign", "subscribe", "crash", "debug-topic-partitions"})
+_OK = int(Outcome.OK)  # looked at once per operation, where an enumeration costs
 _FORMS = "a poll answers [[offset value] …] or [[:poll {key [[offset value] …]}]], a send its offset"
 
 
@@ -71,7 +72,7 @@ class _Numbers:
 
     def number(self, value: Any, key: bool = False) -> int:
         # A key may be written as text (keys of JSON objects are), and is the same partition.
-        known = whole(value) if key else None
+        known = value if type(value) is int else whole(value) if key else None
         number = self.numbers.setdefault(identity(value) if known is None else known, len(self.all))
         if number == len(self.all):
             self.all.append(value)
@@ -96,13 +97,13 @@ def messages(operations: Operations) -> Messages:
         name = operations.functions[f]
         if name in ("assign", "subscribe", "crash"):
             consumers.pop(process, None)
-            if name == "assign" and outcome == Outcome.OK:
+            if name == "assign" and outcome == _OK:
                 consumers[process] = len(assigned)
                 assigned.append(position)
             continue
         if name == "debug-topic-partitions":
             continue
-        if outcome != Outcome.OK and name != "send":
+        if outcome != _OK and name != "send":
             consumers.pop(process, None)
         consumer = consumers.get(process, NONE)
         for key, value, offset, was_sent in steps(operations, position):
@@ -114,8 +115,15 @@ def messages(operations: Operations) -> Messages:
     sends = np.array(sent, dtype=np.int64).reshape(-1, 4)
     polls = np.array(polled, dtype=np.int64).reshape(-1, 5)
     return Messages(
-        *(sends[:, column] for column in range(4)),
-        *(polls[:, column] for column in range(5)),
+        sent_by=sends[:, 0],
+        sent_key=sends[:, 1],
+        sent_value=sends[:, 2],
+        sent_offset=sends[:, 3],
+        by=polls[:, 0],
+        key=polls[:, 1],
+        value=polls[:, 2],
+        offset=polls[:, 3],
+        consumer=polls[:, 4],
         assigned=tuple(assigned),
         keys=tuple(keys.all),
         values=tuple(values.all),
@@ -138,7 +146,7 @@ def steps(operations: Operations, position: int) -> Iterator[tuple[Any, Any, int
         if asked is None:
             raise unlike(operations, position, "names no message", hint="the value of a send is the message")
         yield key, asked, _offset(operations, position, answered), True
-    elif name == "poll" and operations.ok[position]:
+    elif name == "poll" and operations.outcome[position] == _OK:
         for offset, value in _pairs(operations, position, answered):
             yield key, value, offset, False
     elif name == "txn":
@@ -154,7 +162,7 @@ def _steps(value: Any) -> bool:
 def _of_steps(
     operations: Operations, position: int, asked: tuple[Any, ...], answered: Any
 ) -> Iterator[tuple[Any, Any, int, bool]]:
-    ok = bool(operations.ok[position])
+    ok = bool(operations.outcome[position] == _OK)
     if ok and answered is not None and not (_steps(answered) and len(answered) >= len(asked)):
         raise unlike(operations, position, "does not answer its own steps", hint=_FORMS)
     taken = answered if ok and answered is not None else asked
