@@ -16,7 +16,7 @@ from chaoskit.checks.checking import Checked, check, find_model, without
 from chaoskit.checks.power import Power
 from chaoskit.checks.result import Anomaly, Options
 from chaoskit.checks.suggesting import Suggestion, contents, suggest
-from chaoskit.errors import ChaosKitError, ExitCode
+from chaoskit.errors import ChaosKitError, ExitCode, StoreError
 from chaoskit.files import replacing
 from chaoskit.history.interchange.open import open_history
 from chaoskit.history.keyed import looks_keyed, split_keys
@@ -179,15 +179,21 @@ def export_file(
     writer = registry.load("format", to)
     told = None if progress is None else partial(progress, "reading")
     operations, _ = read_file(file, format=format, keyed=keyed, progress=told)
-    if output is None:
-        lost = tuple(writer.write(operations, sys.stdout.buffer))
-        sys.stdout.buffer.flush()
-        return lost
-    if output.exists() and not output.is_file():  # /dev/null, a pipe: written to, never replaced
-        with open(output, "wb") as stream:
+    try:
+        if output is None:
+            lost = tuple(writer.write(operations, sys.stdout.buffer))
+            sys.stdout.buffer.flush()
+            return lost
+        if output.exists() and not output.is_file():  # /dev/null, a pipe: written to, never replaced
+            with open(output, "wb") as stream:
+                return tuple(writer.write(operations, stream))
+        with replacing(output, "free space, or name another file") as temporary, open(temporary, "wb") as stream:
             return tuple(writer.write(operations, stream))
-    with replacing(output, "free space, or name another file") as temporary, open(temporary, "wb") as stream:
-        return tuple(writer.write(operations, stream))
+    except BrokenPipeError:  # the reader has had enough: nothing is wrong with the file
+        raise
+    except OSError as error:
+        where = "standard output" if output is None else output
+        raise StoreError(f"cannot write to {where}: {error.strerror or error}") from error
 
 
 def models() -> list[tuple[str, str]]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["add_check"]
 
 _LONG = 1.0  # seconds of work before progress is shown
+_OFTEN = 0.2  # seconds between two lines of it
 
 
 class _Check(TyperCommand):
@@ -175,7 +176,7 @@ def _export(
         raise UsageError("Parquet is not for a terminal", hint="add --output FILE")
     with unread(), _progress(files[0]) as progress:
         for loss in api.export_history(files[0], to, output, format=format, keyed=keyed, progress=progress):
-            say(f"{to} cannot carry: {loss}")
+            say(f"{to}: {loss}")
     return ExitCode.OK
 
 
@@ -188,12 +189,13 @@ def _progress(file: str) -> Iterator[Callable[[str, int, int], None] | None]:
     from chaoskit.checks.diagram import harmless
 
     name = harmless(file)
-    shown = time.monotonic() + _LONG
+    began = shown = time.monotonic()
 
     def tell(what: str, done: int, of_all: int) -> None:
         nonlocal shown
-        if time.monotonic() >= shown:
-            shown = time.monotonic() + 0.2
+        now = time.monotonic()
+        if now >= began + _LONG and now >= shown + _OFTEN:
+            shown = now
             share = f" {min(100, 100 * done // of_all)} %" if of_all > 0 else ""
             sys.stderr.write(f"\r\x1b[K{what} {name}{share}")
             sys.stderr.flush()
@@ -201,8 +203,9 @@ def _progress(file: str) -> Iterator[Callable[[str, int, int], None] | None]:
     try:
         yield tell
     finally:
-        sys.stderr.write("\r\x1b[K")
-        sys.stderr.flush()
+        if shown > began:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
 
 
 def _value(text: str) -> Any:

@@ -8,11 +8,11 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chaoskit.errors import ChaosKitError, HistoryError, SpecError
+from chaoskit.errors import ChaosKitError, HistoryError, SpecError, StoreError
 
 if TYPE_CHECKING:
     from chaoskit.analysis.model import Analysis, ClaimSummary
@@ -39,7 +39,12 @@ def say(text: str = "") -> None:
 def data(text: str) -> None:
     """Data: a line on stdout. Where the reader has had enough (`| head`) the command still ends with its exit code."""
     with unread():
-        print(text, flush=True)  # noqa: T201
+        try:
+            print(text, flush=True)  # noqa: T201
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise StoreError(f"cannot write to standard output: {error.strerror or error}") from error
 
 
 @contextmanager
@@ -63,8 +68,9 @@ def as_json(content: Mapping[str, Any]) -> str:
 def complain(error: ChaosKitError, *, machine: bool = False) -> None:
     """Print an error of ours: the message, and the next step on a line of its own; one JSON object for a machine."""
     if machine:
-        data(as_json({"error": error.summary(), "exit_code": int(error.exit_code)}))
-        return
+        with suppress(StoreError):  # stdout itself may be what is broken: then on stderr, as for people
+            data(as_json({"error": error.summary(), "exit_code": int(error.exit_code)}))
+            return
     if isinstance(error, SpecError):
         for problem in error.problems:
             say(str(problem))

@@ -90,3 +90,14 @@ def test_a_reader_that_has_enough(user, files: Path) -> None:
         process.stderr.close()
         assert process.wait(60) == ExitCode.OK, told
         assert told == "", told
+
+
+@pytest.mark.parametrize("arguments", [("--model", "register", "--json"), ("--export", "jsonl")])
+def test_a_full_disk(user, files: Path, arguments: tuple[str, ...]) -> None:
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            user.command("check", str(files / "legal.edn"), *arguments), env=user.environment, stdout=full,
+            stderr=subprocess.PIPE, text=True, timeout=60,
+        )  # fmt: skip
+    assert done.returncode == ExitCode.ENVIRONMENT
+    assert done.stderr == "error: cannot write to standard output: No space left on device\n"

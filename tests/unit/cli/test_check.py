@@ -318,6 +318,9 @@ def test_export(check: Callable[..., Done], tmp_path: Path) -> None:
     done = check("stale.edn", "--export", "jepsen", "-o", str(tmp_path / "stale.edn" / "x"))
     assert done.code == ExitCode.ENVIRONMENT
     assert "cannot write" in done.err
+    done = check("stale.edn", "--export", "jepsen", "-o", "/dev/full")
+    assert done.code == ExitCode.ENVIRONMENT
+    assert "No space left" in done.err
 
 
 def test_export_to_what_is_no_file(check: Callable[..., Done], tmp_path: Path) -> None:
@@ -348,6 +351,7 @@ def test_progress_is_for_terminals_only(monkeypatch: pytest.MonkeyPatch) -> None
             return True
 
     monkeypatch.setattr(command, "_LONG", 0.0)
+    monkeypatch.setattr(command, "_OFTEN", 0.0)
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     with command._progress("file") as tell:
         assert tell is None
@@ -356,10 +360,16 @@ def test_progress_is_for_terminals_only(monkeypatch: pytest.MonkeyPatch) -> None
     with command._progress("f\x1bile") as tell:
         assert tell is not None
         tell("reading", 5, 10)
+        monkeypatch.setattr(command, "_OFTEN", 1000.0)
         tell("reading", 6, 10)
     assert "reading f\\x1bile 50 %" in terminal.getvalue()
     assert "60 %" not in terminal.getvalue()  # five times a second at most
     assert terminal.getvalue().endswith("\r\x1b[K")
+    quiet = Terminal()
+    monkeypatch.setattr(sys, "stderr", quiet)
+    with command._progress("file"):
+        pass
+    assert quiet.getvalue() == ""
 
 
 def test_nothing_heavy_is_loaded(tmp_path: Path) -> None:
