@@ -23,6 +23,7 @@ __all__ = ["judge"]
 
 _EXPECTED = "every answer shows the last write, as if each register were in one place"
 _MOST = 10  # operations of a witness
+_READABLE = 100  # operations of a witness where nothing smaller stands alone
 
 
 def judge(model: str, functions: frozenset[str], operations: Operations, options: Options) -> Result:
@@ -156,7 +157,7 @@ class _Search:
 
         before = [one for one in range(len(positions)) if puzzle.invoked[one] < puzzle.completed[stuck]]
         whole = closed(before)
-        core = smallest(whole if illegal(whole) else range(len(positions)), closed, illegal)
+        core = smallest(whole if illegal(whole) else range(len(positions)), closed, illegal, budget)
         witness = positions[np.sort(np.asarray(core, dtype=np.int64))]
         # Without the other writes its values may be unique, and then it can be said what is wrong with it.
         part = self.operations.where(witness)
@@ -165,8 +166,13 @@ class _Search:
             one = plain[0]
             named = tuple(int(witness[place]) for place in one.witness)
             return Anomaly(one.kind, one.level, 1, named, one.sentence, left_out=one.left_out)
-        sentence = f"no order of these {len(core)} operations explains what they answered"
-        return Anomaly("not-linearizable", ORDER, 1, tuple(witness.tolist()), sentence, large=len(core) > _MOST)
+        sentence = f"no order of {format_count(len(core))} operations explains what they answered"
+        named = tuple(witness.tolist())
+        if len(named) > _READABLE:  # there was no time to find less; those around the one that fits nowhere
+            named = tuple(witness[witness <= positions[stuck]][-_MOST:].tolist())
+            sentence += f"; the search does not get past {called(self.operations, int(positions[stuck]))}"
+        left_out = len(core) - len(named)
+        return Anomaly("not-linearizable", ORDER, 1, named, sentence, large=len(named) > _MOST, left_out=left_out)
 
     def reasons(self) -> tuple[str, ...]:
         """Why nothing can be said, if so."""
@@ -175,8 +181,9 @@ class _Search:
         return (
             f"values were written more than once in {format_count(self.ambiguous)} of "
             f"{format_count(self.origins.registers)} registers, and the search of {format_count(self.open)} of them "
-            f"ended with its budget of {self.options.budget:g} s at {called(self.operations, self.stuck)}; "
-            "stamp the values (no value is written twice), or give it more with --budget",
+            f"ended without an answer, with its budget of {self.options.budget:g} s or with too many possibilities to "
+            f"remember, at {called(self.operations, self.stuck)}; stamp the values (no value is written twice), or "
+            "give it more time with --budget",
         )
 
     def notes(self) -> tuple[str, ...]:

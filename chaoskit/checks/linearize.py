@@ -102,6 +102,7 @@ def smallest(
     chosen: Sequence[int],
     closed: Callable[[Sequence[int]], list[int]],
     illegal: Callable[[Sequence[int]], bool],
+    budget: Budget,
 ) -> list[int]:
     """A small set of operations that is still illegal: none can be left out of it alone.
 
@@ -111,11 +112,14 @@ def smallest(
     Args:
         closed: drops what makes no sense without what was left out (answers whose write is gone).
         illegal: False also where it cannot be said.
+        budget: once it is spent, what has been reached is given back, however large.
     """
     left, parts = list(chosen), 2
     while len(left) > 1:
         size = max(1, len(left) // parts)
         for begin in range(0, len(left), size):
+            if budget.spent():
+                return left
             fewer = closed(left[:begin] + left[begin + size :])
             if fewer and illegal(fewer):
                 left, parts = fewer, max(2, parts - 1)

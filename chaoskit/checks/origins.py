@@ -202,19 +202,22 @@ def _values(
     cas = np.flatnonzero(function == _CAS)
     if not len(cas) and initial is None:
         return shown, made, NONE, count
-    numbers = Values()
-    again = np.array([*map(numbers.number, operations.values), NONE], dtype=np.int64)
+    numbers, values = Values(), operations.values
+    used = np.zeros(count + 1, dtype=np.bool_)
+    used[operations.result[function == _READ]] = True
+    used[operations.value[function == _WRITE]] = True
+    again = np.full(count + 1, NONE, dtype=np.int64)
+    plain = np.flatnonzero(used[:-1])
+    again[plain] = [numbers.number(values[one]) for one in plain.tolist()]
     shown, made = again[shown], again[made]
-    pair: dict[int, tuple[int, int]] = {}
-    for position in cas[np.unique(operations.value[cas], return_index=True)[1]]:
-        asked = operations.of_value(operations.value[position])
+    pairs, first = np.unique(operations.value[cas], return_index=True)
+    old, new = np.full((2, count + 1), NONE, dtype=np.int64)
+    for number, at in zip(pairs.tolist(), first.tolist(), strict=True):
+        asked = operations.of_value(number)
         if not isinstance(asked, tuple) or len(asked) != 2:
-            raise unlike(operations, int(position), "does not ask for [old new], as a cas does")
-        pair[int(operations.value[position])] = (numbers.number(asked[0]), numbers.number(asked[1]))
-    if len(cas):
-        asked_ids = operations.value[cas].tolist()
-        shown[cas] = np.fromiter((pair[one][0] for one in asked_ids), dtype=np.int64, count=len(cas))
-        made[cas] = np.fromiter((pair[one][1] for one in asked_ids), dtype=np.int64, count=len(cas))
+            raise unlike(operations, int(cas[at]), "does not ask for [old new], as a cas does")
+        old[number], new[number] = numbers.number(asked[0]), numbers.number(asked[1])
+    shown[cas], made[cas] = old[operations.value[cas]], new[operations.value[cas]]
     nothing = numbers.number(frozen(initial))
     return shown, made, nothing, len(numbers.all)
 

@@ -207,11 +207,11 @@ class Registers:
         if not len(one):
             return None
         sides = [self._side(int(one[0])), self._side(int(other[0]))]
-        names = [" and ".join(self._called(one) for one in dict.fromkeys((side[0], side[-1]))) for side in sides]
+        names = [" and ".join(self._called(one) for one in dict.fromkeys(side[:2])) for side in sides]
         return self._anomaly(
             "flip-flop",
             np.empty(0, dtype=np.int64),
-            [position for side in sides for position in side],
+            [*sides[0][:2], *sides[1][:2], *sides[0][2:], *sides[1][2:]],
             f"values took turns: what {names[0]} show cannot come entirely before what {names[1]} show, nor after it",
             count=len(one),
         )
@@ -228,7 +228,7 @@ class Registers:
             return [ended, began]
         depth = self.chains.depth
         homes = sorted((self._home(ended), self._home(began)), key=lambda cluster: int(depth[cluster]))
-        return [ended, *self._between(homes[1], homes[0]), began]
+        return [ended, began, *self._between(homes[1], homes[0])]
 
     # Witnesses and words.
 
@@ -248,12 +248,15 @@ class Registers:
         essential = list(dict.fromkeys(path))
         whole = set(essential)
         direct = set(essential)
+        climbed: set[int] = set()
         for position in essential:
             cluster = self._seen(position)
-            lineage = [] if cluster == NONE else [cluster] if self.chains is None else self.chains.ancestors(cluster)
-            writers = [int(self.origins.writer[one]) for one in lineage]
-            whole.update(writers)
-            direct.update(writers[:1])
+            if cluster != NONE:
+                direct.add(int(self.origins.writer[cluster]))
+            while cluster != NONE and cluster not in climbed:
+                climbed.add(cluster)
+                whole.add(int(self.origins.writer[cluster]))
+                cluster = int(self.origins.parent[cluster])
         whole.discard(NONE)
         direct.discard(NONE)
         if len(whole) <= _MOST:

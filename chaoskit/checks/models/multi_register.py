@@ -27,6 +27,7 @@ __all__ = ["MODEL", "MultiRegisterModel"]
 _LEVEL = "linearizable"
 _READS, _WRITES = ("r", "read"), ("w", "write")
 _MOST = 10  # operations of a witness
+_READABLE = 100  # operations of a witness where nothing smaller stands alone
 _UNKNOWN = -2  # what a step read that was never answered
 
 
@@ -105,8 +106,9 @@ class MultiRegisterModel:
             if options.progress is not None:
                 options.progress(number + 1, len(groups))
         reasons = (
-            f"the search of {format_count(open_)} of {format_count(len(groups))} groups of registers ended with its "
-            f"budget of {options.budget:g} s; give it more with --budget, or tie fewer registers together",
+            f"the search of {format_count(open_)} of {format_count(len(groups))} groups of registers ended without an "
+            f"answer, with its budget of {options.budget:g} s or with too many possibilities to remember; give it more "
+            "time with --budget, or tie fewer registers together",
         )
         return judged(
             self.name,
@@ -268,12 +270,17 @@ class _Reading:
             return search(puzzle, chosen, budget).legal is False
 
         before = closed([one for one in group if puzzle.invoked[one] < puzzle.completed[stuck]])
-        core = smallest(before if illegal(before) else group, closed, illegal)
+        core = smallest(before if illegal(before) else group, closed, illegal, budget)
         if plain := self.plain(core):
             return plain[0]
         witness = tuple(sorted(self.all[one].position for one in core))
-        sentence = f"no order of these {len(core)} operations explains what they answered"
-        return Anomaly("not-linearizable", _LEVEL, 1, witness, sentence, large=len(core) > _MOST)
+        sentence = f"no order of {format_count(len(core))} operations explains what they answered"
+        if len(witness) > _READABLE:  # there was no time to find less; those around the one that fits nowhere
+            last = self.all[stuck].position
+            witness = tuple(one for one in witness if one <= last)[-_MOST:]
+            sentence += f"; the search does not get past {called(self.operations, last)}"
+        left_out = len(core) - len(witness)
+        return Anomaly("not-linearizable", _LEVEL, 1, witness, sentence, large=len(witness) > _MOST, left_out=left_out)
 
     def _called(self, one: _Operation) -> str:
         return called(self.operations, one.position)
