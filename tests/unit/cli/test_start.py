@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 import typer
 
+from chaoskit import api
 from chaoskit.cli.app import app
 from chaoskit.cli.shell import command_line
+from chaoskit.errors import AbilityError
 
 ROOT = Path(__file__).resolve().parents[3]
 DEMO = "experiments/url-shortener/demo.yaml"
@@ -106,3 +108,15 @@ def test_it_is_the_command_line_that_typer_makes_of_the_app() -> None:
             own = lazy.commands[name]
             shown, expected = (typer.Context(one, info_name=name, parent=context) for one in (own, command))
             assert own.get_help(shown) == command.get_help(expected), name
+
+
+def test_validate_says_what_the_runtime_cannot_do_though_it_makes_no_plan(tmp_path: Path) -> None:
+    text = (ROOT / DEMO).read_text().replace("target: ../../", f"target: {ROOT}/")
+    link = "fault: latency, on: api -> db, latency: 400ms, jitter: 20ms"
+    assert link in text
+    file = tmp_path / "greedy.yaml"
+    file.write_text(text.replace(link, "fault: stress, on: api, memory: 64MB"))
+    with pytest.raises(AbilityError, match=r"greedy\.yaml:17:5: the runtime process cannot stress:memory"):
+        api.validate(file)
+    file.write_text(text)
+    assert api.validate(file) == api.load_plan(file).warnings
