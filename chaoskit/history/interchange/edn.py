@@ -98,22 +98,25 @@ class Reader:
         stack: list[tuple[bytes, list[Any], int]] = []
         items: list[Any] = []
         kind, opened = b"", at  # what opened the form around: b"" outermost; a tag and #_ are forms of one value
-        last = at
+        token: re.Match[bytes] | None = None
         while True:
-            token = step()
+            before, token = token, step()
             if token is None:
+                last = before.end() if before else at
                 if final and not kind and skipped(text, last) == len(text):
                     return NOTHING, len(text)
                 raise _torn(text, last, kind, opened, final)
             group = token.lastindex
-            last = token.end()
-            if group != 2 and group != 3 and last == len(text) and not final and group != 4:
-                raise Incomplete(token.start())
             if group == 1:
                 try:
                     value = atoms[token[1]]
                 except ValueError as error:
+                    if token.end() == len(text) and not final:
+                        raise Incomplete(token.start(1)) from None
                     raise Unreadable(token.start(1), str(error)) from None
+                if kind in _CLOSES:  # as nearly always
+                    items.append(value)
+                    continue
             elif group == 2 or (group == 6 and token[6] == b"#{"):
                 if len(stack) >= MAX_DEPTH:
                     raise Unreadable(token.start(group), f"nested deeper than {MAX_DEPTH} levels")
@@ -130,6 +133,8 @@ class Reader:
                 kind, items, opened = stack.pop()
             elif group == 4:
                 value = _string(token[4], token.start(4))
+            elif token.end() == len(text) and not final:  # what follows may belong to it
+                raise Incomplete(token.start())
             elif group == 5:
                 value = _character(token[5], token.start(5))
             elif token[6] in _SYMBOLIC:
@@ -142,7 +147,7 @@ class Reader:
                 stack.append((kind, items, opened))
                 kind, items, opened = token[6], [], token.start(6)
                 continue
-            while kind[:1] == b"#" and kind != b"#{":
+            while kind and kind not in _CLOSES:
                 prefix, start = kind, opened
                 kind, items, opened = stack.pop()
                 if prefix == b"#_":
@@ -151,7 +156,9 @@ class Reader:
                     value = _spaced(prefix[2:].decode(errors="replace"), value, start)
             else:
                 if not kind:
-                    return value, last
+                    if group == 1 and token.end() == len(text) and not final:
+                        raise Incomplete(token.start(1))
+                    return value, token.end()
                 items.append(value)
 
 
@@ -166,6 +173,8 @@ class _Atoms(dict[bytes, Any]):
 
 
 def _atom(text: bytes) -> Any:
+    if text.isdigit() and len(text) < 19 and (text[0] != ord("0") or len(text) == 1):
+        return int(text)
     if text in _CONSTANTS:
         return _CONSTANTS[text]
     try:

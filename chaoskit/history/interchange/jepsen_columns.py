@@ -23,12 +23,12 @@ _TYPES = {b"invoke": INVOKE, b"ok": OK, b"fail": FAIL, b"info": INFO}
 _LABEL = 200
 _DTYPES = {
     "type": np.uint8,
-    "f": np.int16,
+    "f": np.int32,  # and 16 bits when they are known to be enough
     "value": np.int64,
     "process": np.int64,
     "time": np.int64,
     "index": np.int64,
-    "node": np.int16,
+    "node": np.int32,
     "final?": np.bool_,
     "line": np.int64,
 }
@@ -83,20 +83,21 @@ class Columns:
         if not isinstance(f, str) or not f:
             raise _wrong(start, "f", "a keyword that says what was done", event)
         node = event.get("node")
-        row: dict[str, Any] = {
-            "type": kind.encode(),
-            "f": f.encode(),
-            "value": self._values.number(event.get("value")),
-            "process": _integer(event, "process", start),
-            "time": _integer(event, "time", start),
-            "index": _integer(event, "index", start),
-            "node": node.encode() if isinstance(node, str) else b"",
-            "final?": b"true" if event.get("final?") is True else b"",
-        }
-        if (event.get("index") or 0) < 0:
+        index = _integer(event, "index", start)
+        if index < NONE:
             raise _wrong(start, "index", "a number from 0", event)
-        for field in FIELDS:
-            self._fresh[field].append(row[field])
+        row = (
+            kind.encode(),
+            f.encode(),
+            self._values.number(event.get("value")),
+            _integer(event, "process", start),
+            _integer(event, "time", start),
+            index,
+            node.encode() if isinstance(node, str) else b"",
+            b"true" if event.get("final?") is True else b"",
+        )
+        for column, one in zip(self._fresh.values(), row, strict=True):
+            column.append(one)
         self._starts.append(start)
 
     def flush(self, text: bytes, line: int) -> None:
@@ -154,13 +155,13 @@ class Columns:
         events = Events(
             type=columns["type"],
             process=columns["process"],
-            f=columns["f"],
+            f=columns["f"].astype(np.int16),
             key=np.full(self._count, NONE, np.int64),
             value=columns["value"],
             time_ns=columns["time"],
             index=index,
             line=columns["line"],
-            functions=self._functions.texts(),
+            functions=self._functions.texts(self._source),
             values=self._values.all,
             marks=tuple(self._marks),
             notes=notes,
@@ -172,7 +173,7 @@ class Columns:
         returned = operations.completed[answered]
         node[answered] = np.where(node[answered] == NONE, columns["node"][returned], node[answered])
         final[answered] |= columns["final?"][returned]
-        return operations.altered(node=node, final=final, nodes=self._nodes.texts())
+        return operations.altered(node=node.astype(np.int16), final=final, nodes=self._nodes.texts(self._source))
 
 
 class _Names(dict[bytes, int]):
@@ -181,12 +182,12 @@ class _Names(dict[bytes, int]):
     def __missing__(self, text: bytes) -> int:
         if not text:
             return NONE
-        if len(self) > np.iinfo(np.int16).max:
-            raise OverflowError("too many names")
         self[text] = len(self)
         return len(self) - 1
 
-    def texts(self) -> tuple[str, ...]:
+    def texts(self, source: str) -> tuple[str, ...]:
+        if len(self) > np.iinfo(np.int16).max:
+            raise HistoryError(source, 0, f"names {len(self)} different functions or nodes: no history does")
         return tuple(text.decode() for text in self)
 
 

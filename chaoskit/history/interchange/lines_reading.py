@@ -144,6 +144,8 @@ class Reading:
             if key == "f" or any(one is not None for one in column):
                 self._typed(column, key, places, str, optional=key == "node")
             numbers = [NONE if one is None else names.setdefault(one, len(names)) for one in column]
+            if len(names) > np.iinfo(np.int16).max:
+                raise self._wrong(places[-1], f"{len(names)} different names in {key!r}: no history has so many")
             own[key].append(np.array(numbers, np.int16))
         self._typed(found["final"], "final", places, bool, optional=True)
         own["final"].append(np.array([one is True for one in found["final"]], np.bool_))

@@ -163,6 +163,9 @@ MALFORMED = {
     "no function": (REGISTER + "{:type :ok, :process 9}", 9, ":f must be a keyword"),
     "time as text": (REGISTER + '{:type :ok, :f :read, :process 9, :time "5"}', 9, ":time must be an integer"),
     "time beyond 64 bits": (REGISTER + f"{{:type :ok, :f :read, :process 9, :time {1 << 70}}}", 9, ":time must be"),
+    "too many functions": (
+        "".join(f"{{:type :invoke, :f :f{n}, :process {n}}}\n" for n in range(33_000)), 0, "33000 different functions"
+    ),
     "a negative index": (REGISTER + "{:type :invoke, :f :read, :process 9, :index -3}", 9, ":index must be a number"),
     "one key twice": (REGISTER + "{:type :ok, :type :ok, :f :read, :process 9}", 9, "one key twice"),
     "an index twice": (REGISTER + "{:type :invoke, :f :read, :process 9, :index 5}", 9, "index 5 of an earlier event"),
@@ -225,6 +228,12 @@ def test_an_index_here_and_there_is_not_used_and_said() -> None:
     found = read(FORMAT, "{:type :invoke, :f :r, :process 0, :index 7}\n{:type :invoke, :f :r, :process 1}\n")
     assert found.index.tolist() == [0, 1]
     assert found.notes == ("1 of 2 events have no :index: all are numbered by their place",)
+
+
+def test_an_index_that_was_never_given_is_minus_one_in_jepsen() -> None:
+    found = read(FORMAT, "{:type :invoke, :f :r, :process 0, :index -1}\n{:type :invoke, :f :r, :process 1 :index nil}")
+    assert found.index.tolist() == [0, 1]
+    assert found.notes == ()
 
 
 def test_nothing_but_info_is_a_history() -> None:

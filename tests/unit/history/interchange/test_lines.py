@@ -156,6 +156,9 @@ MALFORMED = {
     "f null": (text(ONE | {"f": None}), 1, "f must be text"),
     "final 1": (text(ONE | {"final": 1}), 1, "final must be true or false"),
     "node 1": (text(ONE | {"node": 1}), 1, "node must be text"),
+    "too many nodes": (
+        text(*(ONE | {"process": n, "node": f"n{n}"} for n in range(33_000))), 33_000, "33000 different names in 'node'"
+    ),
     "an index twice": (text(ONE | {"index": 3}, ONE | {"index": 3, "process": 1}), 2, "index 3 of an earlier line"),
     "an index here and there": (text(ONE | {"index": 3}, ONE | {"process": 1}), 2, "no 'index'"),
     "two operations open": (text(ONE, ONE | {"began_ns": 15, "ended_ns": 30}), 2, "process 0 has two operations open"),
