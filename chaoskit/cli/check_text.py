@@ -85,7 +85,9 @@ def _verdict(found: FileCheck, checked: Checked, plain: bool) -> Iterable[str]:
 
 def _anomaly(checked: Checked, anomaly: Anomaly, plain: bool) -> Iterable[str]:
     width = min(max(shutil.get_terminal_size((90, 24)).columns, _WIDTHS[0]), _WIDTHS[1])
-    yield f"{paint(anomaly.kind, 'bold')}: {format_count(anomaly.count)}{'' if anomaly.count == 1 else ' times'}"
+    refutes = f" (refutes {anomaly.level})" if anomaly.level else ""
+    count = f"{format_count(anomaly.count)}{'' if anomaly.count == 1 else ' times'}"
+    yield f"{paint(anomaly.kind, 'bold')}: {count}{refutes}"
     yield f"  {harmless(anomaly.sentence)}"
     for line in draw(checked.operations, anomaly.witness, width - 4, plain=plain):
         yield f"    {line}"

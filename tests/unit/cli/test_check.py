@@ -99,6 +99,7 @@ def test_refuted_with_sentence_and_picture(check: Callable[..., Done]) -> None:
     done = check("stale.edn", "--model", "register")
     assert done.code == ExitCode.REFUTED
     assert done.out.startswith("✕ refuted  stale.edn  register, linearizable\n")
+    assert "stale-read: 1 (refutes linearizable)\n  operation 4 (process 1: read → 1)" in done.out
     assert "process 1  read → 1" in done.out
     assert "├" in done.out
     assert "at lines 1, 3, 5" in done.out
