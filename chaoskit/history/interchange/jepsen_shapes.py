@@ -26,7 +26,7 @@ _ANY = rb"(?:" + _PLAIN + rb"|\[(?:" + _PLAIN + rb"(?: " + _PLAIN + rb")*)?\])"
 _FIELDS = {
     "type": rb":(invoke|ok|fail|info)",
     "f": rb":([A-Za-z][\w.*+!?$%&=<>/-]*)",
-    "value": rb"(nil|" + _INT + rb"|[^;\n]*?)",  # must be checked: what looks like an end may be inside
+    "value": rb"(nil|" + _INT + rb"|[^;\n]+?)",  # must be checked: what looks like an end may be inside
     "process": rb"(" + _INT + rb")",  # nemeses are rare, and left to the reader
     "time": rb"(" + _INT + rb")",
     "index": rb"(0|[1-9][0-9]{0,17})",

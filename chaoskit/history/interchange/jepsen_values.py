@@ -9,6 +9,7 @@ import re
 from typing import Any
 
 from chaoskit.history.interchange.edn import NOTHING, Reader, Unreadable, skipped
+from chaoskit.history.operation import NONE
 from chaoskit.history.values import Keyword, Values
 
 __all__ = ["NotOneForm", "ValueIds"]
@@ -28,7 +29,7 @@ class NotOneForm(Exception):
 
 
 class ValueIds(dict[bytes, int]):
-    """Text of a value -> its id.
+    """Text of a value -> its id; no text, no value.
 
     Raises (where a text is looked up):
         NotOneForm: the text is no single form of EDN.
@@ -48,6 +49,8 @@ class ValueIds(dict[bytes, int]):
         return number
 
     def _number(self, text: bytes) -> int:
+        if not text:
+            return NONE
         if _INTEGER.fullmatch(text):
             return self._values.number(int(text))
         if text.startswith(b"[[:") and text.endswith(b"]]"):

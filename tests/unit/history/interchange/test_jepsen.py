@@ -144,6 +144,17 @@ def test_regular_lines_are_read_quickly(monkeypatch: pytest.MonkeyPatch) -> None
     assert len(seen) < 1010  # every nemesis, and a few
 
 
+def test_maps_without_a_value_are_regular_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = []
+    whole = Shapes.take
+    monkeypatch.setattr(Shapes, "take", lambda self, text, at: taken.append(whole(self, text, at)) or taken[-1])
+    text = "".join(f"{{:type :invoke, :f :acquire, :process {n}}}\n" for n in range(50))
+    assert (read(FORMAT, text).value == NONE).all()
+    assert len(taken) < 5
+    with pytest.raises(HistoryError, match="file:51: a map whose last key has no value"):
+        read(FORMAT, text + "{:type :ok, :f :acquire, :value , :process 5}")
+
+
 MALFORMED = {
     "a torn last line": (REGISTER + "{:type :invoke, :f :re", 9, "never closed"),
     "a torn vector": ("[" + REGISTER, 9, "ends without its ]"),
