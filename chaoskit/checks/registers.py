@@ -76,7 +76,7 @@ class Registers:
 
     def anomalies(self) -> list[Anomaly]:
         """All kinds, the gravest first."""
-        found = [self._thin_air(), self._aborted(), self._future(), self._lost_update()]
+        found = [self._thin_air(), *self._aborted(), self._future(), self._lost_update()]
         late, stale = self.overtaken.late, self.overtaken.stale
         nothing = self.origins.cluster < self.origins.registers if self.empty else np.zeros_like(late)
         if late.any():
@@ -114,15 +114,23 @@ class Registers:
     def _circle(self) -> NDArray[np.int64]:
         return np.flatnonzero(self.chains.circular) if self.chains is not None else np.empty(0, dtype=np.int64)
 
-    def _aborted(self) -> Anomaly | None:
+    def _aborted(self) -> list[Anomaly]:
+        """Values of failed writes: shown while they were under way, or risen again after the failure was told."""
         origins = self.origins
         bad = np.flatnonzero(origins.aborted != NONE)
-        if not len(bad):
-            return None
-        seer, write = int(origins.seer[bad[0]]), int(origins.aborted[bad[0]])
-        sentence = f"{self._called(seer)} {self._showed(seer)}, whose only write, {self._called(write)}, had failed"
-        witness, left_out = self._closed((seer, write))
-        return Anomaly("aborted-read", EVERY, len(bad), witness, sentence, origins.seer[bad], left_out=left_out)
+        risen = origins.ended[origins.aborted[bad]] < origins.began[origins.seer[bad]]
+        found = []
+        for kind, those in (("resurrection", bad[risen]), ("aborted-read", bad[~risen])):
+            if len(those):
+                seer, write = int(origins.seer[those[0]]), int(origins.aborted[those[0]])
+                sentence = (
+                    f"{self._called(seer)} {self._showed(seer)}, whose only write, {self._called(write)}, "
+                    f"{'had failed' if kind == 'resurrection' else 'failed'}"
+                )
+                witness, left_out = self._closed((seer, write))
+                accused = origins.seer[those]
+                found.append(Anomaly(kind, EVERY, len(those), witness, sentence, accused, left_out=left_out))
+        return found
 
     def _future(self) -> Anomaly | None:
         origins = self.origins

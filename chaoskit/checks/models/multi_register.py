@@ -238,8 +238,9 @@ class _Reading:
                     if wrote is None:
                         add("thin-air", one, (), f"shows {self._told(step)}, which nobody wrote", OBJECTS[0])
                     else:
-                        why = f"shows {self._told(step)}, whose only write, {self._called(wrote)}, had failed"
-                        add("aborted-read", one, (wrote,), why, OBJECTS[0])
+                        kind = "resurrection" if wrote.completed < one.invoked else "aborted-read"
+                        why = f"shows {self._told(step)}, whose only write, {self._called(wrote)}, failed"
+                        add(kind, one, (wrote,), why, OBJECTS[0])
                 elif by and step.value != self.initial and all(one.completed < other.invoked for other in by):
                     why = f"shows {self._told(step)} before {self._called(by[0])}, which wrote it, began"
                     add("future-read", one, by[:1], why)

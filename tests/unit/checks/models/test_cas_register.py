@@ -53,7 +53,7 @@ def test_a_failed_one_says_nothing() -> None:
 
 def test_a_failed_one_must_not_be_read() -> None:
     result = check((0, "write", 1, 1, 2), (0, "cas", (1, 2), 3, 4, "fail"), (0, "read", 2, 5, 6))
-    assert kinds(result) == {"aborted-read": 1}
+    assert kinds(result) == {"resurrection": 1}
 
 
 def test_two_that_found_the_same_value_lost_an_update() -> None:

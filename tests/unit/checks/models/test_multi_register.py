@@ -49,7 +49,8 @@ def test_an_operation_sees_its_own_writes() -> None:
 
 def test_values_out_of_nowhere() -> None:
     assert kinds(check((0, [["r", "x", 7]], 1, 2))) == {"thin-air": 1}
-    assert kinds(check((0, BOTH, 1, 2, "fail"), (1, [["r", "y", 1]], 3, 4))) == {"aborted-read": 1}
+    assert kinds(check((0, BOTH, 1, 9, "fail"), (1, [["r", "y", 1]], 3, 4))) == {"aborted-read": 1}
+    assert kinds(check((0, BOTH, 1, 2, "fail"), (1, [["r", "y", 1]], 3, 4))) == {"resurrection": 1}
     assert kinds(check((1, [["r", "y", 1]], 1, 2), (0, BOTH, 3, 4))) == {"future-read": 1}
 
 

@@ -77,8 +77,9 @@ def test_a_value_that_nobody_wrote_is_found_in_one_operation() -> None:
 
 
 def test_a_failed_write_must_not_be_read() -> None:
-    result = check((0, "write", 1, 1, 2, "fail"), (1, "read", 1, 3, 4))
+    result = check((0, "write", 1, 1, 9, "fail"), (1, "read", 1, 3, 4))
     assert (kinds(result), result.anomalies[0].witness) == ({"aborted-read": 1}, (0, 1))
+    assert kinds(check((0, "write", 1, 1, 2, "fail"), (1, "read", 1, 3, 4))) == {"resurrection": 1}
 
 
 def test_a_failed_write_that_was_tried_again_may_be_read() -> None:
