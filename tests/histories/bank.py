@@ -98,24 +98,21 @@ def _mutant(rule: str, old: str, new: str, subject: str = "FIRST") -> Mutant:
 
 
 MUTANTS = [
-    _mutant("the total stays", "if one.total != total:", "if False:"),
-    _mutant("no balance below zero", "if one.below is not None and not allow_negative", "if False"),
-    _mutant("no balance is nil", "nil = account if nil is None else nil", "pass"),
-    _mutant("an answer has balances", 'nil="all accounts"', ""),
-    _mutant("no account out of thin air", "if one.funded <= known", "if True"),
+    _mutant("the total stays", "if sum(balances) != total:", "if False:"),
+    _mutant("no balance below zero", "if not allow_negative and min(balances, default=0) < 0:", "if False:"),
+    _mutant("no balance is nil", "return None if None in answer.values() else answer", "return answer"),
+    _mutant(
+        "an answer has balances", "    if answer is None:\n        return 1", "    if answer is None:\n        return 0"
+    ),
+    _mutant("no account out of thin air", "or not _strangers(answer, known)", "or True"),
     _mutant(
         "transfers name accounts", " | {account for move in moves for account in (move.debited, move.credited)}", ""
     ),
-    _mutant("what is left out is empty", "funded += [account] if number else []", "funded += [account]"),
-    _mutant(
-        "what is first answered is the measure",
-        "np.argsort(operations.completed[reads]",
-        "np.argsort(operations.invoked[reads]",
-    ),
+    _mutant("what is left out is empty", "if account not in known and _number(balance))", "if account not in known)"),
     _mutant(
         "the total given is the measure",
-        "total = reference.total if total is None else total",
-        "total = reference.total",
+        "if total is None else total\n            known",
+        "\n            known",
         "GIVEN_TOTAL",
     ),
 ]

@@ -111,11 +111,7 @@ MUTANTS = [
         "possible, ok = ~operations.failed[attempts], ",
         "possible, ok = operations.ok[attempts], ",
     ),
-    _mutant(
-        "what the books do not list did not happen",
-        "entries = np.arange(len(names), dtype=np.int64)",
-        "entries = np.array([numbers[name] for name in told], dtype=np.int64)",
-    ),
+    _mutant("what the books do not list did not happen", "counted = np.zeros(", "counted = np.ones("),
     _mutant(
         "attempts with one key are one request",
         "np.where(operations.key[attempts] == NONE, operations.value[attempts], operations.key[attempts])",

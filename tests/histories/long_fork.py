@@ -79,11 +79,7 @@ MUTANTS = [
     _mutant("in the order of their sizes", "snapshots.sort(key=lambda one: len(one.seen))", "pass"),
     _mutant("snapshots of one group", "found.setdefault(group, [])", "found.setdefault(frozenset({0}), [])"),
     _mutant("somebody wrote it", "write is None or write.value != value", "False"),
-    _mutant("what failed is not read", "elif operations.failed[write.position]:", "elif False:"),
-    _mutant(
-        "not before it was written",
-        "operations.completed[reads] < operations.invoked[write.position]",
-        "operations.completed[reads] < -1",
-    ),
+    _mutant("what failed is not read", "elif write.failed:", "elif False:"),
+    _mutant("not before it was written", "elif snapshot.ended < write.invoked:", "elif False:"),
     _mutant("late is no fork", '"nil-after-ack": "strict-serializable"', '"nil-after-ack": "snapshot-isolation"'),
 ]

@@ -32,23 +32,11 @@ from chaoskit.history.values import Map, shown
 
 __all__ = ["MODEL", "Bank"]
 
+_KINDS = ("nil-balance", "negative-balance", "wrong-total", "thin-air")
 EXPECTED = "every snapshot adds up to the same total"
 _NECESSARY = (
     "totals, signs and names of accounts were checked, which is necessary; which transfers a snapshot has seen was not"
 )
-
-
-@dataclass(frozen=True)
-class _Snapshot:
-    """What one distinct answer says. `funded`: accounts that are not empty. `nil`, `below`: the first account without a
-    balance, or with one below zero.
-    """
-
-    total: int
-    accounts: frozenset[Any]
-    funded: frozenset[Any]
-    nil: Any = None
-    below: Any = None
 
 
 def _torn(operations: Operations, position: int, random: randomness.Random) -> Operations | None:
@@ -97,27 +85,30 @@ class Bank:
         moves = _moves(operations)
         reads = np.flatnonzero(operations.ok & operations.named("read"))
         reads = reads[np.argsort(operations.completed[reads], kind="stable")]
-        _, first, which = np.unique(operations.result[reads], return_index=True, return_inverse=True)
-        snapshots = [_snapshot(operations, int(reads[at])) for at in first]
-        sound = np.array([one.nil is None for one in snapshots], dtype=np.bool_)
-        measure = next(iter(np.flatnonzero(sound[which]).tolist()), None) if len(reads) else None
-        total, known = options.total, frozenset[Any]()
-        if measure is not None:
-            reference = snapshots[which[measure]]
-            total = reference.total if total is None else total
-            known = reference.accounts | {account for move in moves for account in (move.debited, move.credited)}
-        kinds = [_kind(one, known, options.allow_negative, total) for one in snapshots]
-        kind_of = np.array(kinds, dtype=object)[which]
+        numbers, first, which = np.unique(operations.result[reads], return_index=True, return_inverse=True)
+        answers = [
+            _balances(operations, int(reads[at]), int(number)) for number, at in zip(numbers, first, strict=True)
+        ]
+        whole_ones = [at for at, answer in enumerate(answers) if answer is not None]
+        total, known, measure = options.total, frozenset[Any](), None
+        if whole_ones:
+            measure = int(np.flatnonzero(np.isin(which, whole_ones))[0])
+            reference = answers[which[measure]] or {}
+            total = sum(map(_number, reference.values())) if total is None else total
+            known = frozenset(reference) | {account for move in moves for account in (move.debited, move.credited)}
+        kinds = [_kind(answer, known, options.allow_negative, total) for answer in answers]
+        kind_of = np.array(kinds, dtype=np.int8)[which]
         anomalies = []
-        for kind in ("nil-balance", "negative-balance", "wrong-total", "thin-air"):
-            accused = reads[kind_of == kind]
+        for number, kind in enumerate(_KINDS, start=1):
+            accused = reads[kind_of == number]
             if len(accused):
                 read = int(accused[0])
-                one = snapshots[which[np.flatnonzero(kind_of == kind)[0]]]
-                given = options.total is not None and kind == "wrong-total"
-                against = None if given or kind not in ("thin-air", "wrong-total") else int(reads[measure or 0])
-                sentence = _sentence(operations, kind, read, one, against, known, total)
-                witness = (read,) if against is None else (against, read)
+                alone = kind in ("nil-balance", "negative-balance") or (
+                    kind == "wrong-total" and options.total is not None
+                )
+                against = None if alone or measure is None else int(reads[measure])
+                sentence = _sentence(operations, kind, read, against, known, total)
+                witness = (read,) if against is None else tuple(sorted((against, read)))
                 anomalies.append(Anomaly(kind, "", len(accused), witness, sentence, np.sort(accused)))
         exposed = len(reads) - (1 if options.total is None and measure is not None else 0)
         unexplained = _unexplained(operations, moves, reads) if not anomalies else None
@@ -156,66 +147,65 @@ def _moves(operations: Operations) -> list[_Move]:
     return found
 
 
-def _snapshot(operations: Operations, position: int) -> _Snapshot:
-    answer = operations.of_value(operations.result[position])
+def _balances(operations: Operations, position: int, number: int) -> Mapping[Any, Any] | None:
+    """What one distinct answer says, whole numbers all of them; None where a balance, or all of it, is nil."""
+    answer = operations.of_value(number)
     if answer is None:
-        return _Snapshot(0, frozenset(), frozenset(), nil="all accounts")
+        return None
     if not isinstance(answer, Mapping):
         raise unlike(operations, position, "answers no balances {account: balance}")
-    total, nil, below, funded = 0, None, None, []
-    for account, balance in answer.items():
-        number = whole(balance)
-        if balance is None:
-            nil = account if nil is None else nil
-        elif number is None:
+    for balance in answer.values():
+        if balance is not None and type(balance) is not int and whole(balance) is None:
             raise unlike(operations, position, "answers a balance that is no whole number", hint="use cents")
-        else:
-            total += number
-            funded += [account] if number else []
-            below = account if number < 0 and below is None else below
-    return _Snapshot(total, frozenset(answer), frozenset(funded), nil, below)
+    return None if None in answer.values() else answer
 
 
-def _kind(one: _Snapshot, known: frozenset[Any], allow_negative: bool, total: int | None) -> str:
-    if one.nil is not None:
-        return "nil-balance"
-    if one.below is not None and not allow_negative:
-        return "negative-balance"
-    if one.total != total:
-        return "wrong-total"
-    return "" if one.funded <= known else "thin-air"
+def _number(balance: Any) -> int:
+    return balance if type(balance) is int else whole(balance) or 0
+
+
+def _kind(answer: Mapping[Any, Any] | None, known: frozenset[Any], allow_negative: bool, total: int | None) -> int:
+    """0, or the place in _KINDS of what is wrong, from 1."""
+    if answer is None:
+        return 1
+    balances = [_number(balance) for balance in answer.values()]
+    if not allow_negative and min(balances, default=0) < 0:
+        return 2
+    if sum(balances) != total:
+        return 3
+    return 0 if answer.keys() <= known or not _strangers(answer, known) else 4
+
+
+def _strangers(answer: Mapping[Any, Any], known: frozenset[Any]) -> list[str]:
+    """Accounts that nobody knows and that are not empty."""
+    return sorted(shown(account) for account, balance in answer.items() if account not in known and _number(balance))
 
 
 def _sentence(
-    operations: Operations,
-    kind: str,
-    read: int,
-    one: _Snapshot,
-    against: int | None,
-    known: frozenset[Any],
-    total: int | None,
+    operations: Operations, kind: str, read: int, against: int | None, known: frozenset[Any], total: int | None
 ) -> str:
-    what = called(operations, read)
+    what, answer = called(operations, read), operations.of_value(operations.result[read]) or {}
     if kind == "nil-balance":
-        return f"{what} answered nothing for {shown(one.nil)}"
+        missing = [shown(account) for account, balance in answer.items() if balance is None]
+        return f"{what} answered nothing for {missing[0] if missing else 'any account'}"
     if kind == "negative-balance":
-        return f"{what} found less than nothing on account {shown(one.below)}"
+        below = next(shown(account) for account, balance in answer.items() if _number(balance) < 0)
+        return f"{what} found less than nothing on account {below}"
+    first = "" if against is None else called(operations, against)
     if kind == "thin-air":
-        account = next(iter(sorted(map(shown, one.funded - known))))
-        first = called(operations, against or 0)
-        return f"{what} has an account {account}, which {first} does not have and no transfer names"
-    expected = f"{total} as it always should" if against is None else f"{total} as in {called(operations, against)}"
-    return f"the balances of {what} add up to {one.total} instead of {expected}"
+        stranger = _strangers(answer, known)[0]
+        return f"{what} found money on account {stranger}, which {first} does not have and no transfer names"
+    expected = f"{total} as it always should" if against is None else f"{total} as in {first}"
+    return f"the balances of {what} add up to {sum(map(_number, answer.values()))} instead of {expected}"
 
 
 def _unexplained(operations: Operations, moves: list[_Move], reads: NDArray[np.int64]) -> str | None:
     """Balances at the end that no choice among the transfers of unknown outcome explains."""
-    done = [move for move in moves if not operations.failed[move.position]]
+    failed, ok = operations.failed, operations.ok
+    done = [move for move in moves if not failed[move.position]]
     begun = min((int(operations.invoked[move.position]) for move in done), default=NEVER)
     before = reads[operations.completed[reads] < begun]
-    ended = max(
-        (int(operations.completed[move.position]) for move in done if operations.ok[move.position]), default=NONE
-    )
+    ended = max((int(operations.completed[move.position]) for move in done if ok[move.position]), default=NONE)
     after = reads[operations.final[reads] & (operations.invoked[reads] > ended)]
     if not len(before) or not len(after):
         return None
@@ -226,7 +216,7 @@ def _unexplained(operations: Operations, moves: list[_Move], reads: NDArray[np.i
             least = most = whole(start.get(account, 0)) or 0
             for move in done:
                 change = move.amount * ((move.credited == account) - (move.debited == account))
-                sure = bool(operations.ok[move.position])
+                sure = bool(ok[move.position])
                 least += change if sure else min(0, change)
                 most += change if sure else max(0, change)
             found = whole(end.get(account, 0)) or 0

@@ -180,24 +180,31 @@ def _answers(operations: Operations, requests: _Requests) -> tuple[_Answers, lis
     nil: list[NDArray[np.bool_]] = []
     questions = np.flatnonzero(operations.ok & operations.named(*_QUESTIONS))
     identity = np.where(operations.key[questions] == NONE, operations.value[questions], operations.key[questions])
-    for one, number in zip(questions.tolist(), identity.tolist(), strict=True):
-        told = dict(_books(operations, one, number))
-        for name in told:
-            if name not in numbers:
-                numbers[name] = len(names)
-                names.append(name)
-        if number != NONE:
-            entries = np.array([numbers[name] for name in told], dtype=np.int64)
-            counts = np.array([min(entry or 0, 2) for entry in told.values()], dtype=np.int64)
-        else:
-            # All requests are answered for, those that are not in the books with none.
-            entries = np.arange(len(names), dtype=np.int64)
-            counts = np.zeros(len(names), dtype=np.int64)
-            counts[[numbers[name] for name in told]] = [min(entry or 0, 2) for entry in told.values()]
-        position.append(np.full(len(entries), one, dtype=np.int64))
-        request.append(entries)
-        count.append(counts)
-        nil.append(np.full(len(entries), operations.result[one] == NONE))
+
+    # About one request each: taken apart by distinct keys and distinct answers, of which there are few.
+    single, asked = questions[identity != NONE], identity[identity != NONE]
+    distinct, which = np.unique(asked, return_inverse=True)
+    places = [_place(shown(operations.values[key]), names, numbers) for key in distinct.tolist()]
+    told, first, answer = np.unique(operations.result[single], return_index=True, return_inverse=True)
+    counts = [
+        min(_count(operations, int(single[at]), operations.of_value(number), ""), 2)
+        for number, at in zip(told.tolist(), first.tolist(), strict=True)
+    ]
+    position.append(single)
+    request.append(np.array(places, dtype=np.int64)[which])
+    count.append(np.array(counts, dtype=np.int64)[answer])
+    nil.append(operations.result[single] == NONE)
+
+    for one in questions[identity == NONE].tolist():
+        # All requests are answered for, those that are not in the books with none.
+        entries = dict(_books(operations, one))
+        found = [_place(name, names, numbers) for name in entries]
+        counted = np.zeros(len(names), dtype=np.int64)
+        counted[found] = [min(entry, 2) for entry in entries.values()]
+        position.append(np.full(len(names), one, dtype=np.int64))
+        request.append(np.arange(len(names), dtype=np.int64))
+        count.append(counted)
+        nil.append(np.full(len(names), operations.result[one] == NONE))
     empty = np.empty(0, dtype=np.int64)
     answers = _Answers(
         np.concatenate([empty, *position]),
@@ -208,21 +215,28 @@ def _answers(operations: Operations, requests: _Requests) -> tuple[_Answers, lis
     return answers, names
 
 
-def _books(operations: Operations, position: int, identity: int) -> Iterator[tuple[str, int | None]]:
+def _place(name: str, names: list[str], numbers: dict[Any, int]) -> int:
+    """The number of a request; a new one for a name that nobody asked for."""
+    number = numbers.setdefault(name, len(names))
+    if number == len(names):
+        names.append(name)
+    return number
+
+
+def _count(operations: Operations, position: int, entry: Any, of: str) -> int:
+    number = 0 if entry is None else whole(entry)
+    if number is None or number < 0:
+        raise unlike(operations, position, f"answers no number of effects{of}")
+    return number
+
+
+def _books(operations: Operations, position: int) -> Iterator[tuple[str, int]]:
     answer = operations.of_value(operations.result[position])
-    if identity != NONE:
-        number = whole(answer)
-        if (number is None and answer is not None) or (number or 0) < 0:
-            raise unlike(operations, position, "answers no number of effects")
-        yield shown(operations.values[identity]), number
-    elif isinstance(answer, tuple):
+    if isinstance(answer, tuple):
         yield from Counter(map(shown, answer)).items()
     elif isinstance(answer, Mapping):
         for key, entry in answer.items():
-            number = whole(entry)
-            if (number is None and entry is not None) or (number or 0) < 0:
-                raise unlike(operations, position, f"answers no number of effects for {shown(key)}")
-            yield shown(key), number
+            yield shown(key), _count(operations, position, entry, f" for {shown(key)}")
     elif answer is not None:
         raise unlike(operations, position, "answers neither {key: number of effects} nor a list of keys")
 

@@ -46,18 +46,25 @@ EXPECTED = "of any two snapshots of a group, one has seen all that the other has
 
 @dataclass(frozen=True)
 class _Write:
-    """The one write of a key."""
+    """The one write of a key. `acknowledged`: NEVER where it was not."""
 
     position: int
     value: int
+    failed: bool
+    invoked: int
+    acknowledged: int
 
 
 @dataclass(frozen=True)
 class _Snapshot:
-    """One distinct answer: what was read per key (numbers of keys and values), and the positions of its reads."""
+    """One distinct answer: what was read per key (numbers of keys and values), the positions of its reads, when the
+    first of them ended, and when the last of them began.
+    """
 
     entries: tuple[tuple[int, int | None], ...]
     reads: _Ints
+    ended: int
+    began: int
 
     @property
     def seen(self) -> frozenset[int]:
@@ -151,6 +158,7 @@ def _micro(operations: Operations, position: int, value: Any) -> tuple[tuple[Any
 
 def _writes(operations: Operations, keys: Values, values: Values) -> dict[int, _Write]:
     found: dict[int, _Write] = {}
+    failed, ok = operations.failed, operations.ok
     for position in np.flatnonzero(operations.named("write", "txn")).tolist():
         asked = _micro(operations, position, operations.of_value(operations.value[position]))
         if asked[0][0] == "r":
@@ -161,7 +169,14 @@ def _writes(operations: Operations, keys: Values, values: Values) -> dict[int, _
         if key in found:
             twice = f"writes {shown(asked[0][1])}, which {called(operations, found[key].position)} writes too"
             raise unlike(operations, position, twice, hint="in this model every key is written once")
-        found[key] = _Write(position, values.number(asked[0][2]))
+        acknowledged = int(operations.completed[position]) if ok[position] else NEVER
+        found[key] = _Write(
+            position,
+            values.number(asked[0][2]),
+            bool(failed[position]),
+            int(operations.invoked[position]),
+            acknowledged,
+        )
     return found
 
 
@@ -171,8 +186,12 @@ def _groups(operations: Operations, keys: Values, values: Values, size: int | No
     answered = answered[np.argsort(operations.result[answered], kind="stable")]
     numbers = operations.result[answered]
     found: _Groups = {}
-    same = np.split(answered, np.flatnonzero(np.diff(numbers)) + 1) if len(answered) else []
-    for reads in same:
+    if not len(answered):
+        return found
+    starts = np.append(0, np.flatnonzero(np.diff(numbers)) + 1)
+    ended = np.minimum.reduceat(operations.completed[answered], starts).tolist()
+    began = np.maximum.reduceat(operations.invoked[answered], starts).tolist()
+    for reads, end, begin in zip(np.split(answered, starts[1:]), ended, began, strict=True):
         first = int(reads[0])
         answer = _micro(operations, first, operations.of_value(operations.result[first]))
         if answer[0][0] == "w":
@@ -183,7 +202,7 @@ def _groups(operations: Operations, keys: Values, values: Values, size: int | No
             raise unlike(operations, first, "reads a key twice")
         if size is not None and len(group) != size:
             raise unlike(operations, first, f"reads {len(group)} keys, but groups have {size}")
-        found.setdefault(group, []).append(_Snapshot(entries, reads))
+        found.setdefault(group, []).append(_Snapshot(entries, reads, end, begin))
     return found
 
 
@@ -195,23 +214,17 @@ def _origins(
     first: dict[str, tuple[int, int]] = {}
     for snapshot in (one for snapshots in groups.values() for one in snapshots):
         for key, value in snapshot.entries:
-            write, reads = writes.get(key), snapshot.reads
+            write, reads, kind = writes.get(key), snapshot.reads, ""
             if value is None:
-                kind = "nil-after-ack"
-                acknowledged = (
-                    NEVER
-                    if write is None or not operations.ok[write.position]
-                    else operations.completed[write.position]
-                )
-                reads = reads[operations.invoked[reads] > acknowledged]
+                if write is not None and snapshot.began > write.acknowledged:
+                    kind, reads = "nil-after-ack", reads[operations.invoked[reads] > write.acknowledged]
             elif write is None or write.value != value:
                 kind = "thin-air"
-            elif operations.failed[write.position]:
+            elif write.failed:
                 kind = "aborted-read"
-            else:
-                kind = "future-read"
-                reads = reads[operations.completed[reads] < operations.invoked[write.position]]
-            if len(reads):
+            elif snapshot.ended < write.invoked:
+                kind, reads = "future-read", reads[operations.completed[reads] < write.invoked]
+            if kind:
                 accused.setdefault(kind, []).extend(reads.tolist())
                 first.setdefault(kind, (int(reads[0]), key))
     for kind, level in _KINDS.items():
