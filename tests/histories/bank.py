@@ -108,7 +108,7 @@ MUTANTS = [
     _mutant(
         "transfers name accounts", " | {account for move in moves for account in (move.debited, move.credited)}", ""
     ),
-    _mutant("what is left out is empty", "if account not in known and _number(balance))", "if account not in known)"),
+    _mutant("what is left out is empty", "if account not in known and _number(balance)]", "if account not in known]"),
     _mutant(
         "the total given is the measure",
         "if total is None else total\n            known",

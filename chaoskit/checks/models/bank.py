@@ -96,6 +96,7 @@ class Bank:
             reference = answers[which[measure]] or {}
             total = sum(map(_number, reference.values())) if total is None else total
             known = frozenset(reference) | {account for move in moves for account in (move.debited, move.credited)}
+            known |= set(map(shown, known))  # keys of maps in JSON are texts, whatever the transfers call the accounts
         kinds = [_kind(answer, known, options.allow_negative, total) for answer in answers]
         kind_of = np.array(kinds, dtype=np.int8)[which]
         anomalies = []
@@ -178,7 +179,8 @@ def _kind(answer: Mapping[Any, Any] | None, known: frozenset[Any], allow_negativ
 
 def _strangers(answer: Mapping[Any, Any], known: frozenset[Any]) -> list[str]:
     """Accounts that nobody knows and that are not empty."""
-    return sorted(shown(account) for account, balance in answer.items() if account not in known and _number(balance))
+    strange = [account for account, balance in answer.items() if account not in known and _number(balance)]
+    return sorted({shown(account) for account in strange} - known)
 
 
 def _sentence(
@@ -209,24 +211,29 @@ def _unexplained(operations: Operations, moves: list[_Move], reads: NDArray[np.i
     after = reads[operations.final[reads] & (operations.invoked[reads] > ended)]
     if not len(before) or not len(after):
         return None
-    start: Mapping[Any, Any] = operations.of_value(operations.result[before[0]])
+    start = _by_name(operations, int(before[0]))
     for read in after.tolist():
-        end: Mapping[Any, Any] = operations.of_value(operations.result[read])
+        end = _by_name(operations, read)
         for account in {**start, **end}:
-            least = most = whole(start.get(account, 0)) or 0
+            least = most = start.get(account, 0)
             for move in done:
-                change = move.amount * ((move.credited == account) - (move.debited == account))
+                change = move.amount * ((shown(move.credited) == account) - (shown(move.debited) == account))
                 sure = bool(ok[move.position])
                 least += change if sure else min(0, change)
                 most += change if sure else max(0, change)
-            found = whole(end.get(account, 0)) or 0
+            found = end.get(account, 0)
             if not least <= found <= most:
                 expected = f"{least}" if least == most else f"between {least} and {most}"
                 return (
-                    f"account {shown(account)} has {found} in {called(operations, read)}, but what was transferred "
+                    f"account {account} has {found} in {called(operations, read)}, but what was transferred "
                     f"makes it {expected}: transfers were lost or repeated; record idempotency keys and check `effects`"
                 )
     return None
+
+
+def _by_name(operations: Operations, position: int) -> dict[str, int]:
+    answer: Mapping[Any, Any] = operations.of_value(operations.result[position])
+    return {shown(account): _number(balance) for account, balance in answer.items()}
 
 
 MODEL = Bank()

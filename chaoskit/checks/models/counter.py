@@ -282,13 +282,11 @@ def _lost(
     largest = np.argsort(-inside.amount, kind="stable")
     enough = inside.where(largest[: int(np.searchsorted(np.cumsum(inside.amount[largest]), rise, side="right")) + 1])
     read, earlier = int(reads.position[culprit]), int(reads.position[other])
-    since = (
-        f"{reads.answer[other]} of {called(operations, earlier)}" if earlier != NONE else f"first {reads.answer[other]}"
-    )
+    before = f"of {called(operations, earlier)}" if earlier != NONE else "that the count began with"
     adds_of = f"{len(enough.position)} {'add' if len(enough.position) == 1 else 'adds'} of {enough.amount.sum()} in all"
     sentence = (
-        f"{called(operations, read)} is {rise} more than the {since}, although {adds_of} began after that and had been "
-        "acknowledged when it began"
+        f"{called(operations, read)} is {rise} more than the {reads.answer[other]} {before}, although {adds_of} began "
+        "after that and had been acknowledged when it began"
     )
     return _together(read, earlier, enough.position), sentence
 

@@ -8,13 +8,13 @@
 
 Of a request: ok = once, fail = never, unknown = never or once, all of its attempts taken together.
 
-    duplicate      an answer counts a request more than once
-    thin-air       … counts one that nobody made
-    aborted-read   … counts one of which every attempt failed
-    future-read    … counts one before its first attempt began
-    lost-effect    … counts none, although an attempt had been acknowledged before the question (`nil-after-ack`, where
-                   the answer was nil)
-    resurrection   … counts none, after an earlier answer had counted it: gone, or about to come back
+    duplicate        an answer counts a request more than once
+    thin-air         … counts one that nobody made
+    aborted-read     … counts one of which every attempt failed
+    future-read      … counts one before its first attempt began
+    lost-effect      … counts none, although an attempt had been acknowledged before the question (`nil-after-ack`,
+                     where the answer was nil)
+    vanished-effect  … counts none, after an earlier answer had counted it: gone, or about to come back
 
 Exact: a request is a flag that is set once, by its first attempt that arrives. It can have been set at some instant iff
 that instant lies after the first attempt began and after the last question that found none began, and before the first
@@ -44,7 +44,7 @@ __all__ = ["MODEL", "Effects"]
 _Ints = NDArray[np.int64]
 _ATTEMPTS = ("execute", "transfer")
 _QUESTIONS = ("read", "effects")
-_KINDS = ("duplicate", "thin-air", "aborted-read", "future-read", "nil-after-ack", "lost-effect", "resurrection")
+_KINDS = ("duplicate", "thin-air", "aborted-read", "future-read", "nil-after-ack", "lost-effect", "vanished-effect")
 _SHOWN = 9  # attempts beside the answer that accuses
 
 
@@ -254,7 +254,7 @@ def _anomalies(
         own = own[np.argsort(operations.invoked[own])]
         if kind in ("nil-after-ack", "lost-effect"):
             own = own[operations.completed[own] == requests.acknowledged[request]]
-        elif kind == "resurrection":
+        elif kind == "vanished-effect":
             seen = answers.position[(answers.request == request) & (answers.count > 0)]
             own = np.append(own[~operations.failed[own]][:1], seen[np.argmin(operations.completed[seen])])
         name = names[request]
@@ -263,7 +263,7 @@ def _anomalies(
             "thin-air": f"{called(operations, read)} counts {name}, which nobody asked for",
             "aborted-read": f"{called(operations, read)} counts {name}, of which every attempt had failed",
             "future-read": f"{called(operations, read)} counts {name}, whose first attempt had not begun when it ended",
-            "resurrection": f"{called(operations, read)} counts no {name}, which an answer before it had counted",
+            "vanished-effect": f"{called(operations, read)} counts no {name}, which an answer before it had counted",
         }.get(kind)
         if sentence is None:
             acknowledged = f"{called(operations, int(own[0]))} had been acknowledged before it began"

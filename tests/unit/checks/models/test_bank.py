@@ -63,6 +63,12 @@ def test_money_on_an_account_from_nowhere() -> None:
     assert kinds(first, move("a", "z", 1, 3, 4), read({"a": 4, "b": 5, "z": 1}, 5, 6)) == []
 
 
+def test_accounts_that_are_numbers_here_and_texts_there() -> None:
+    start, lost = read({"0": 5}, 1, 2), Call(3, "transfer", {"from": 0, "to": 1, "amount": 1}, invoked=3, completed=4)
+    assert judge(start, lost, read({"0": 4, "1": 1}, 5, 6, final=True)).verdict == "held"
+    assert judge(start, lost, read({"0": 5}, 5, 6, final=True)).verdict == "inconclusive"
+
+
 def test_an_account_that_is_left_out_is_empty() -> None:
     assert kinds(read({"a": 5, "b": 0}, 1, 2), read({"a": 5}, 3, 4)) == []
     assert kinds(read({"a": 5}, 1, 2), read({"a": 5, "b": 0}, 3, 4)) == []

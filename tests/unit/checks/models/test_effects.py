@@ -71,7 +71,7 @@ def test_an_acknowledged_request_without_effect() -> None:
 
 def test_an_effect_that_was_there_and_is_gone() -> None:
     result = judge(attempt("k", 1, 0, "info"), read("k", 1, 2, 3), read("k", 0, 4, 5))
-    assert [one.kind for one in result.anomalies] == ["resurrection"]
+    assert [one.kind for one in result.anomalies] == ["vanished-effect"]
     assert result.anomalies[0].witness == (0, 1, 2)
 
 
