@@ -177,3 +177,15 @@ def test_a_stream_is_read_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(load("format", "jepsen").read(Stream(content), "x")) == 500
     assert set(asked) == {4096}
     assert len(asked) > 10
+
+
+@pytest.mark.parametrize(("language", "format", "count"), [("clojure", "jepsen", 1), ("json", "jsonl", 3)])
+def test_the_examples_of_the_documentation_are_histories(
+    language: str, format: str, count: int, file: Callable[..., Path]
+) -> None:
+    page = (Path(__file__).resolve().parents[4] / "docs/histories.md").read_text()
+    example = page.split(f"```{language}\n")[1].split("```")[0]
+    operations, found = open_history(file(example.encode()))
+    assert found == format
+    assert len(operations) == count
+    assert operations.marks
