@@ -67,7 +67,11 @@ def unpack_error(data: Mapping[str, Any]) -> ChaosKitError:
     """The error again, of the class it was."""
     kind = getattr(errors, str(data.get("type")), None)
     message, hint = str(data.get("message")), data.get("hint")
-    if not (isinstance(kind, type) and issubclass(kind, ChaosKitError)) or kind is errors.SpecError:
+    # Mistakes in files are found before there is a supervisor; these two are made of more than a message.
+    if not (isinstance(kind, type) and issubclass(kind, ChaosKitError)) or kind in (
+        errors.SpecError,
+        errors.HistoryError,
+    ):
         return InternalError(f"{data.get('type')}: {message}", hint=hint)
     found: ChaosKitError = kind(message, hint=hint)
     return found

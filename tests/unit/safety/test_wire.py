@@ -9,14 +9,14 @@ import time
 import pytest
 
 from chaoskit import errors
-from chaoskit.errors import ChaosKitError, InternalError, SpecError
+from chaoskit.errors import ChaosKitError, HistoryError, InternalError, SpecError
 from chaoskit.safety.pulse import Pulse
 from chaoskit.safety.wire import decode, encode, pack_error, unpack_error
 
 KINDS = [
     kind
     for _, kind in inspect.getmembers(errors, inspect.isclass)
-    if issubclass(kind, ChaosKitError) and kind is not SpecError
+    if issubclass(kind, ChaosKitError) and kind not in (SpecError, HistoryError)
 ]
 
 
@@ -27,7 +27,10 @@ def test_errors_stay_what_they_are(kind: type[ChaosKitError]) -> None:
     assert (found.message, found.hint, found.exit_code) == ("what, where", "do this", kind.exit_code)
 
 
-@pytest.mark.parametrize("data", [{}, {"type": "KeyError", "message": "x"}, {"type": "SpecError"}, {"type": "worst"}])
+@pytest.mark.parametrize(
+    "data",
+    [{}, {"type": "KeyError", "message": "x"}, {"type": "SpecError"}, {"type": "HistoryError"}, {"type": "worst"}],
+)
 def test_strange_errors_are_our_bug(data: dict[str, str]) -> None:
     assert type(unpack_error(data)) is InternalError
 
