@@ -192,7 +192,9 @@ class Connection:
     def abort(self) -> None:
         """Close both sockets at once, dropping what is held: the proxy was disabled or deleted."""
         self._aborted = True
-        if self._dialling and self._task is not None:
+        # A dial that has just succeeded must not be cancelled: uvloop then closes the socket and tells nobody, and the
+        # connection would count as open for ever. It is closed below.
+        if self._dialling and self._task is not None and self.server.transport is None:
             self._task.cancel()
         for pipe in self.pipes:
             pipe.die()
