@@ -39,6 +39,7 @@ _OWN: dict[tuple[str, str], str] = {
     ("fault", "stress"): "chaoskit.faults.stress:FAULT",
     ("fault", "action"): "chaoskit.faults.action:FAULT",
     ("model", "list-append"): "chaoskit.checks.models.list_append:MODEL",
+    ("model", "rw-register"): "chaoskit.checks.models.rw_register:MODEL",
     ("invariant", "immutable"): "chaoskit.checks.immutable:check",
     ("invariant", "acknowledged-survive"): "chaoskit.checks.acknowledged:check",
     ("model", "append"): "chaoskit.checks.models.append:MODEL",

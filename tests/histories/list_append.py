@@ -60,7 +60,7 @@ class System:
         bug = self.kind if random.random() < 0.6 else "serial"
         back = random.randrange(1, 4) if random.random() < 0.5 and self.kind != "serial" else 1
         snapshot = self.past[-min(back, len(self.past))]
-        if bug in ("serial", "aborted", "twice", "late", "reversed", "thin-air", "own-unseen", "own-early"):
+        if bug in ("serial", "aborted", "twice", "late", "reversed", "thin-air", "own-unseen", "own-early", "future"):
             snapshot = now
         after, own, result = dict(now), dict.fromkeys(KEYS, ()), []
         for f, key, value in call.value:
@@ -93,7 +93,7 @@ class System:
 
 
 RIGHT = ("serial", "snapshot", "committed", "skew")
-WRONG = ("aborted", "overwrite", "twice", "late", "reversed", "thin-air", "own-unseen", "own-early")
+WRONG = ("aborted", "overwrite", "twice", "late", "reversed", "thin-air", "own-unseen", "own-early", "future")
 
 
 def history(random: random.Random, final: bool, kinds: Sequence[str] = (*RIGHT, *WRONG)) -> list[Call]:
@@ -114,6 +114,8 @@ def history(random: random.Random, final: bool, kinds: Sequence[str] = (*RIGHT, 
 
     count = random.choice((4, 5, 5, 6))
     calls = simulate(ask, system, count=count, processes=3, random=random, info=0.3, fails=0.02, is_read=only_reads)
+    if system.kind == "future":
+        _foretell(calls, system.past[-1], random)
     if final:
         begun = max(max(call.invoked, call.completed) for call in calls) + 1
         while system.late:
@@ -124,6 +126,24 @@ def history(random: random.Random, final: bool, kinds: Sequence[str] = (*RIGHT, 
         process = max(call.process for call in calls) + 1
         calls.append(Call(process, "txn", asked, result=seen, invoked=begun, completed=begun + 1, final=True))
     return calls
+
+
+def _foretell(calls: list[Call], state: State, random: random.Random) -> None:
+    """Let a read show the list up to an append of a transaction that began only later."""
+    choices = [
+        (call, at, key, state[key][: state[key].index(value) + 1])
+        for call in calls
+        if call.outcome == "ok"
+        for at, (f, key, _) in enumerate(call.value)
+        if f == "r"
+        for later in calls
+        if later.invoked > call.completed
+        for g, other, value in later.value
+        if (g, other) == ("append", key) and value in state[key]
+    ]
+    if choices:
+        call, at, key, seen = random.choice(choices)
+        call.result = (*call.result[:at], ("r", key, seen), *call.result[at + 1 :])
 
 
 # Brute force: commits in every order. A transaction is (position among calls, micro-operations, call).
@@ -254,4 +274,77 @@ LIST_APPEND_UNREAD = Subject(
     lambda calls: legal(calls, SETTLED),
 )
 SUBJECTS = [LIST_APPEND, LIST_APPEND_UNREAD]
-MUTANTS: list[Mutant] = []
+_RULES = "chaoskit/checks/transactions/list_rules.py"
+_LISTS = "chaoskit/checks/transactions/lists.py"
+_CYCLES = "chaoskit/checks/transactions/cycles.py"
+_GRAPH = "chaoskit/checks/transactions/graph.py"
+_LEVELS = "chaoskit/checks/transactions/anomalies.py"
+
+
+def _mutant(rule: str, file: str, old: str, new: str, subject: str = "LIST_APPEND") -> Mutant:
+    return Mutant(f"histories.list_append:{subject}", rule, file, old, new)
+
+
+MUTANTS = [
+    *(
+        _mutant(f"no rule {name}", _RULES, f"    yield from {name}\n", "")
+        for name in (
+            "_thin_air(lists)",
+            "_future(lists)",
+            "_aborted(lists)",
+            "_twice(lists)",
+            "_incompatible(lists)",
+            "_internal(lists)",
+            "_own_order(lists)",
+            "_intermediate(lists, reads)",
+            "_fractured(lists, inside)",
+        )
+    ),
+    _mutant("no order of appends", _LISTS, "pairs = [order.writes(), ", "pairs = ["),
+    _mutant("nobody comes after what was read", _LISTS, ", reads.dependencies()]", "]"),
+    _mutant("nobody comes before what was missed", _LISTS, "        pairs.append(reads.antidependencies())\n", ""),
+    _mutant(
+        "missed is what was read last", _LISTS, "seen < end, append[seen], NONE", "seen > low, append[seen - 1], NONE"
+    ),
+    _mutant(
+        "unseen appends come after nothing",
+        _LISTS,
+        "        pairs.append((WW, *unseen.after(np.arange(micro.key_count), order.last_of_key(), None)))\n",
+        "",
+        "LIST_APPEND_UNREAD",
+    ),
+    _mutant(
+        "unseen appends were not missed by anybody",
+        _LISTS,
+        "        pairs.append((RW, *unseen.after(micro.read_key[after], micro.read_txn[after], _UNSEEN)))\n",
+        "",
+        "LIST_APPEND_UNREAD",
+    ),
+    _mutant(
+        "unknown outcomes did not happen",
+        _LISTS,
+        "        committed[micro.write_txn[seen]] |= operations.info[micro.write_txn[seen]]\n",
+        "",
+    ),
+    _mutant("unknown outcomes happened", _LISTS, "committed = operations.ok.copy()", "committed = ~operations.failed"),
+    _mutant("own appends are versions", _LISTS, "micro.length - _own_tails(micro, find)", "micro.length.copy()"),
+    _mutant("reads are not compared", _LISTS, 'side="right")] = False', 'side="right")] = True'),
+    _mutant(
+        "RW may follow RW",
+        _CYCLES,
+        "np.concatenate([target, target, self.target[rw] + count]),",
+        "np.concatenate([target, target, self.target[rw]]),",
+    ),
+    _mutant(
+        "a session has no order", _CYCLES, "_once(edges.joined(session_edges(operations, members)))", "_once(edges)"
+    ),
+    _mutant(
+        "sessions are all one",
+        _GRAPH,
+        "operations.session[members], return_inverse",
+        "operations.session[members] * 0, return_inverse",
+    ),
+    _mutant("no real time", _CYCLES, "self._knotted(_TIMED, LATE) + self._real_time()", "[]"),
+    _mutant("missing is not refuting snapshots", _LEVELS, '"G-single": _NO_SNAPSHOT', '"G-single": ("serializable",)'),
+    _mutant("skew refutes snapshots", _LEVELS, '"G2-item": ("repeatable-read",)', '"G2-item": _NO_SNAPSHOT'),
+]

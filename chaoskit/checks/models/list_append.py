@@ -15,21 +15,20 @@ Source: Kingsbury and Alvaro, Elle: Inferring Isolation Anomalies from Experimen
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from chaoskit.checks.result import Alteration, Options, Result
-from chaoskit.checks.transactions.anomalies import LEVELS, Found, decided
+from chaoskit.checks.transactions.anomalies import LEVELS, Found, altering, decided
 from chaoskit.checks.transactions.cycles import Cycle, cycles
 from chaoskit.checks.transactions.graph import WR, WW
 from chaoskit.checks.transactions.list_rules import of_cycles, of_order, of_reads, proof
 from chaoskit.checks.transactions.lists import Lists, Unseen
-from chaoskit.checks.transactions.micro import Micro, flatten
+from chaoskit.checks.transactions.micro import flatten
 from chaoskit.checks.transactions.words import around
-from chaoskit.history.operation import NONE, Outcome
+from chaoskit.history.operation import NONE
 from chaoskit.history.operations import Operations
 from chaoskit.units import format_count
 
@@ -70,10 +69,10 @@ class ListAppend:
         snapshot = options.consistency == "snapshot-isolation"
         return decided(
             self.name,
-            _merged(found),
+            found,
             options,
             operations=len(operations),
-            exposed=_exposed(operations, micro),
+            exposed=micro.exposed(len(operations)),
             exact=lists is everything and not unseen.many and not (unseen.several and snapshot),
             notes=_notes(everything, lists, unseen, snapshot),
             numbers={
@@ -83,17 +82,6 @@ class ListAppend:
                 "dependencies": len(edges),
             },
         )
-
-
-def _merged(found: list[Found]) -> list[Found]:
-    """One entry per kind: a kind that two rules found keeps the first one's witness."""
-    merged: dict[str, Found] = {}
-    for one in found:
-        before = merged.setdefault(one.kind, one)
-        if before is not one:
-            accused = np.union1d(before.accused, one.accused)
-            merged[one.kind] = Found(one.kind, before.count + one.count, before.witness, before.sentence, accused)
-    return list(merged.values())
 
 
 def _told(lists: Lists, ring: Cycle, kind: str) -> Found:
@@ -129,16 +117,6 @@ def _shows(lists: Lists, append: int, witness: set[int]) -> bool:
     return proof(lists, append, witness) in witness
 
 
-def _exposed(operations: Operations, micro: Micro) -> int:
-    first = np.full(micro.key_count, len(operations), dtype=np.int64)
-    last = np.full(micro.key_count, NONE, dtype=np.int64)
-    np.minimum.at(first, micro.write_key, micro.write_txn)
-    np.maximum.at(last, micro.write_key, micro.write_txn)
-    key, reader = micro.read_key, micro.read_txn
-    others = (last[key] != NONE) & ((first[key] != reader) | (last[key] != reader))
-    return len(np.unique(reader[others]))
-
-
 def _notes(everything: Lists, lists: Lists, unseen: Unseen, snapshot: bool) -> tuple[str, ...]:
     notes = []
     if lists is not everything:
@@ -165,48 +143,28 @@ def _notes(everything: Lists, lists: Lists, unseen: Unseen, snapshot: bool) -> t
     return tuple(notes)
 
 
-Value = tuple[Any, ...]
+Read = tuple[str, Any, Any]
 
 
-def _stale(value: Value, random: random.Random) -> Value:
-    return value[: random.randrange(len(value))]
+def _stale(operations: Operations, position: int, read: Read, random: random.Random) -> tuple[Any] | None:
+    return (read[2][: random.randrange(len(read[2]))],) if read[2] else None
 
 
-def _lost(value: Value, random: random.Random) -> Value | None:
-    if len(value) < 2:
+def _lost(operations: Operations, position: int, read: Read, random: random.Random) -> tuple[Any] | None:
+    if not read[2] or len(read[2]) < 2:
         return None
-    gone = random.randrange(len(value) - 1)
-    return value[:gone] + value[gone + 1 :]
+    gone = random.randrange(len(read[2]) - 1)
+    return (read[2][:gone] + read[2][gone + 1 :],)
 
 
-def _repeated(value: Value, random: random.Random) -> Value:
-    return (*value, random.choice(value))
-
-
-def _altering(kind: str, change: Callable[[Value, random.Random], Value | None]) -> Alteration:
-    """One list that was read, changed; nothing where the operation read no list that can be."""
-
-    def apply(operations: Operations, position: int, random: random.Random) -> Operations | None:
-        if operations.outcome[position] != Outcome.OK or operations.result[position] == NONE:
-            return None
-        result = list(operations.of_value(int(operations.result[position])))
-        changes = [(at, change(one[2], random)) for at, one in enumerate(result) if one[0] == "r" and one[2]]
-        changes = [(at, changed) for at, changed in changes if changed is not None]
-        if not changes:
-            return None
-        at, changed = random.choice(changes)
-        result[at] = (*result[at][:2], changed)
-        results = operations.result.copy()
-        results[position] = len(operations.values)
-        return operations.altered(result=results, values=[*operations.values, tuple(result)])
-
-    return Alteration(kind, apply)
+def _repeated(operations: Operations, position: int, read: Read, random: random.Random) -> tuple[Any] | None:
+    return ((*read[2], random.choice(read[2])),) if read[2] else None
 
 
 MODEL = ListAppend(
     alterations=(
-        _altering("stale-read", _stale),
-        _altering("lost-element", _lost),
-        _altering("duplicate-elements", _repeated),
+        altering("stale-read", _stale),
+        altering("lost-element", _lost),
+        altering("duplicate-elements", _repeated),
     )
 )

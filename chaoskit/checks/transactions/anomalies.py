@@ -9,28 +9,31 @@ isolation), so that serializable implies it; Elle's tables for what Adya has no 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import random
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chaoskit.checks.levels import TRANSACTIONS, implied, strongest_left, weakest
-from chaoskit.checks.result import Anomaly, Options, Result, judged
+from chaoskit.checks.result import Alteration, Anomaly, Options, Result, judged
+from chaoskit.history.operation import NONE, Outcome
+from chaoskit.history.operations import Operations
 
-__all__ = ["LEVELS", "Found", "decided", "refuted_levels"]
+__all__ = ["LEVELS", "Change", "Found", "altering", "decided", "refuted_levels"]
 
 _NO_SNAPSHOT = ("repeatable-read", "snapshot-isolation")
 _REFUTES: dict[str, tuple[str, ...]] = {
     "thin-air": ("read-uncommitted",),
     "future-read": ("read-uncommitted",),
     "duplicate-elements": ("read-uncommitted",),
-    "cyclic-versions": ("read-uncommitted",),
     "G0": ("read-uncommitted",),
     "G1a": ("read-committed",),
     "G1b": ("read-committed",),
     "G1c": ("read-committed",),
+    "cyclic-versions": ("read-committed",),
     "dirty-update": ("read-committed",),
     "incompatible-order": ("read-committed",),
     "internal": ("read-atomic",),
@@ -73,9 +76,15 @@ def decided(
     An anomaly that refutes two levels of which neither implies the other is told with the one that was asked about.
     """
     level = options.consistency or LEVELS[0]
+    merged: dict[str, Found] = {}
+    for one in found:  # of a kind that two rules found the first one's witness is kept
+        before = merged.setdefault(one.kind, one)
+        if before is not one:
+            accused = np.union1d(before.accused, one.accused)
+            merged[one.kind] = replace(before, count=before.count + one.count, accused=accused)
     asked = implied(level)
     anomalies, refuted = [], set[str]()
-    for one in sorted(found, key=lambda one: _gravity(one.kind)):
+    for one in sorted(merged.values(), key=lambda one: _gravity(one.kind)):
         refutes = refuted_levels(one.kind)
         refuted |= set(refutes)
         told = next((name for name in refutes if name in asked), refutes[0])
@@ -103,3 +112,31 @@ def _gravity(kind: str) -> tuple[int, int]:
     order: Sequence[str] = list(_REFUTES)
     base = kind.removesuffix("-process").removesuffix("-realtime")
     return min(TRANSACTIONS.index(level) for level in refuted_levels(kind)), order.index(base)
+
+
+Change = Callable[[Operations, int, tuple[str, Any, Any], random.Random], tuple[Any] | None]
+
+
+def altering(kind: str, change: Change) -> Alteration:
+    """A bug that changes one answer of one transaction's reads.
+
+    Args:
+        change: given the history, the position of the transaction and the read `(r, key, value)`: what is read instead,
+            as a tuple of one; None where the bug cannot strike there.
+    """
+
+    def apply(operations: Operations, position: int, random: random.Random) -> Operations | None:
+        if operations.outcome[position] != Outcome.OK or operations.result[position] == NONE:
+            return None
+        result = list(operations.of_value(int(operations.result[position])))
+        changes = [(at, change(operations, position, one, random)) for at, one in enumerate(result) if one[0] == "r"]
+        possible = [(at, changed[0]) for at, changed in changes if changed is not None]
+        if not possible:
+            return None
+        at, changed = random.choice(possible)
+        result[at] = (*result[at][:2], changed)
+        results = operations.result.copy()
+        results[position] = len(operations.values)
+        return operations.altered(result=results, values=[*operations.values, tuple(result)])
+
+    return Alteration(kind, apply)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from chaoskit.checks.transactions.graph import RT, RW, SO, WR, WW, Edges, knots, session_edges, tangled
+from chaoskit.checks.transactions.graph import LATE, RT, RW, SO, WR, WW, Edges, knots, session_edges, tangled
 from chaoskit.errors import CheckerError
 from chaoskit.history.operations import Operations
 
@@ -31,6 +31,8 @@ _STARTS = 64  # edges of a knot from which it is looked for
 _VISITS = 20_000  # transactions looked at from one edge, where it is not certain that there is a cycle through it
 _DEPENDENCIES = (WW, WR)
 _ALL = (WW, WR, RW)
+_TIMED = (*_ALL, LATE)
+_MISSED = (RW, LATE)
 _ANY, _ONE, _APART = range(3)  # how often a path may go by RW: as it likes, once, never twice in a row
 
 
@@ -60,7 +62,7 @@ def cycles(operations: Operations, edges: Edges, committed: Mask) -> tuple[list[
     """All kinds of cycles, gravest first, and the mask of transactions that are on any, real time included.
 
     Args:
-        edges: WW, WR and RW. committed: the transactions that happened.
+        edges: WW, WR, RW and LATE. committed: the transactions that happened.
     """
     mask, place = tangled(operations, edges)
     if not mask.any():
@@ -88,7 +90,7 @@ class _Search:
         found += self._apart() + self._knotted(_ALL, RW)
         for labels in ((WW,), _DEPENDENCIES, _ALL):
             found += self._knotted((*labels, SO), SO)
-        return found + self._real_time()
+        return found + self._knotted(_TIMED, LATE) + self._real_time()
 
     def _knotted(self, labels: tuple[int, ...], through: int) -> list[Cycle]:
         """Cycles of edges with some labels. Each knot has an edge `through`, or a graver one is inside."""
@@ -96,7 +98,7 @@ class _Search:
         part = knots(len(self.members), self.source[usable], self.target[usable], self.place)
         starts = np.flatnonzero(usable & (self.label == through) & (part[self.source] >= 0))
         starts = starts[part[self.source[starts]] == part[self.target[starts]]]
-        rules = (_ONE, _APART, _ANY) if through == SO else (_ANY,)
+        rules = (_ONE, _APART, _ANY) if through in (SO, LATE) else (_ANY,)
         return self._shown(part, starts, labels, rules)
 
     def _apart(self) -> list[Cycle]:
@@ -152,7 +154,7 @@ class _Search:
         for rule in rules:
             cycle: list[int] = []
             for edge in starts:
-                missed = count if self.label[edge] == RW and rule != _ANY else 0
+                missed = count if self.label[edge] in _MISSED and rule != _ANY else 0
                 path = self._path(
                     int(self.target[edge]) + missed,
                     labels,
@@ -196,9 +198,9 @@ class _Search:
                 span = slice(self.pointers[node], self.pointers[node + 1])
                 steps = zip(self.target[span].tolist(), self.label[span].tolist(), strict=True)
                 for edge, (target, label) in enumerate(steps, int(span.start)):
-                    if label not in labels or (full and label == RW):
+                    if label not in labels or (full and label in _MISSED):
                         continue
-                    spent = rule != _ANY and (label == RW or (rule == _ONE and full))
+                    spent = rule != _ANY and (label in _MISSED or (rule == _ONE and full))
                     after = target + count if spent else target
                     if after in came:
                         continue
@@ -230,7 +232,7 @@ class _Search:
     def _earliest(self) -> Iterator[tuple[tuple[int, ...], int, Ints]]:
         """The earliest completion of all that each transaction comes before, by paths of each kind, gravest first."""
         count = len(self.members)
-        rw, dependency = self.label == RW, np.isin(self.label, _DEPENDENCIES)
+        rw, dependency = np.isin(self.label, _MISSED), np.isin(self.label, _DEPENDENCIES)
         ww = self.label == WW
         source, target = self.source[dependency], self.target[dependency]
         yield (WW,), _ANY, _spread_back(self.completed, self.source[ww], self.target[ww])
@@ -238,13 +240,13 @@ class _Search:
         yield _DEPENDENCIES, _ANY, by_dependency
         by_one = by_dependency.copy()
         np.minimum.at(by_one, self.source[rw], by_dependency[self.target[rw]])
-        yield _ALL, _ONE, _spread_back(by_one, source, target)
+        yield _TIMED, _ONE, _spread_back(by_one, source, target)
         sources = np.concatenate([source, source + count, self.source[rw]])
         targets = np.concatenate([target, target, self.target[rw] + count])
         twice = np.concatenate([self.completed, self.completed])
-        yield _ALL, _APART, _spread_back(twice, sources, targets)[:count]
+        yield _TIMED, _APART, _spread_back(twice, sources, targets)[:count]
         usable = rw | dependency
-        yield _ALL, _ANY, _spread_back(self.completed, self.source[usable], self.target[usable])
+        yield _TIMED, _ANY, _spread_back(self.completed, self.source[usable], self.target[usable])
 
     def _over_before(self, accused: Ints, labels: tuple[int, ...], rule: int) -> Cycle:
         """The shortest cycle through one of some transactions that come before one which was over when they began."""
@@ -276,15 +278,17 @@ def _spread_back(value: Ints, source: Ints, target: Ints) -> Ints:
 
 def _kind(labels: list[int]) -> str:
     """What a cycle of these labels is called."""
-    missed = labels.count(RW)
-    in_a_row = any(one == other == RW for one, other in zip(labels, labels[1:] + labels[:1], strict=True))
+    missed = sum(label in _MISSED for label in labels)
+    in_a_row = any(
+        one in _MISSED and other in _MISSED for one, other in zip(labels, labels[1:] + labels[:1], strict=True)
+    )
     if missed == 0:
         kind = "G1c" if WR in labels else "G0"
     elif missed == 1:
         kind = "G-single"
     else:
         kind = "G2-item" if in_a_row else "G-nonadjacent"
-    return kind + ("-realtime" if RT in labels else "-process" if SO in labels else "")
+    return kind + ("-realtime" if RT in labels or LATE in labels else "-process" if SO in labels else "")
 
 
 def _once(edges: Edges) -> Edges:

@@ -15,9 +15,25 @@ from numpy.typing import NDArray
 
 from chaoskit.history.operations import NEVER, Operations
 
-__all__ = ["RT", "RW", "SO", "WR", "WW", "Edges", "knots", "line", "session_edges", "tangled", "time_edges"]
+__all__ = [
+    "LATE",
+    "RT",
+    "RW",
+    "SO",
+    "WR",
+    "WW",
+    "Edges",
+    "knots",
+    "line",
+    "session_edges",
+    "spread",
+    "tangled",
+    "time_edges",
+]
 
-WW, WR, RW, SO, RT = range(5)  # wrote before, was read by, read before it was overwritten, session order, real time
+# Wrote before, was read by, read before it was overwritten, session order, real time; and LATE: read before it was
+# overwritten if versions are in the order of real time, which is so in cycles of real time only.
+WW, WR, RW, SO, RT, LATE = range(6)
 _STEP = 1 << 12  # places between two ranks
 _ROUNDS = 64
 
@@ -30,8 +46,8 @@ class Edges:
     """Edges between transactions (by position): `source` comes before `target`.
 
     Attributes:
-        label: WW, WR, RW, SO or RT. write: number of the write that the edge is about (what WW wrote later, what WR
-            read, what RW did not see); -1 for SO and RT.
+        label: WW, WR, RW, SO, RT or LATE. write: number of the write that the edge is about (what WW wrote later, what
+            WR read, what RW and LATE did not see); -1 for SO and RT.
     """
 
     source: Ints
@@ -160,6 +176,13 @@ def knots(count: int, source: Ints, target: Ints, place: NDArray[np.int64] | NDA
     _, numbers = np.unique(part[big], return_inverse=True)
     found[names[big]] = numbers
     return found
+
+
+def spread(start: Ints, length: Ints) -> Ints:
+    """The places of several stretches, one after the other: start[0], start[0] + 1, …"""
+    ends = np.cumsum(length)
+    total = int(ends[-1]) if len(ends) else 0
+    return np.repeat(start - ends + length, length) + np.arange(total, dtype=np.int64)
 
 
 def _between(count: int, source: Ints, target: Ints, place: NDArray[np.int64] | NDArray[np.float64]) -> Mask:

@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chaoskit.checks.transactions.anomalies import Found
-from chaoskit.checks.transactions.graph import RW, WR, Edges
-from chaoskit.checks.transactions.lists import Lists, Reads, spread
+from chaoskit.checks.transactions.graph import WR, Edges, spread
+from chaoskit.checks.transactions.lists import Lists, Reads
 from chaoskit.checks.transactions.micro import Micro
 from chaoskit.checks.transactions.words import named, shown_list
+from chaoskit.checks.transactions.writes import write_skew
 from chaoskit.history.operation import NONE
 
 __all__ = ["of_cycles", "of_order", "of_reads", "proof"]
@@ -45,7 +46,7 @@ def of_cycles(lists: Lists, edges: Edges, knotted: Mask) -> Iterator[Found]:
     yield from _lost_update(lists)
     inside = edges.within(knotted)
     yield from _fractured(lists, inside)
-    yield from _write_skew(lists, inside)
+    yield from write_skew(lists.operations, lists.micro, inside)
 
 
 def proof(lists: Lists, append: int, among: set[int]) -> int:
@@ -386,30 +387,3 @@ def _fractured(lists: Lists, edges: Edges) -> Iterator[Found]:
         )
         accused = np.unique(seen.target[edge[missed]])
         yield Found("fractured-read", len(accused), tuple(sorted((writer, reader))), sentence, accused)
-
-
-def _write_skew(lists: Lists, edges: Edges) -> Iterator[Found]:
-    """Two transactions, each of which missed what the other appended to another key."""
-    micro, count = lists.micro, len(lists.operations)
-    missed = edges.where(np.equal(edges.label, RW, dtype=np.bool_))
-    there = missed.source * count + missed.target
-    order = np.argsort(there, kind="stable")
-    back = missed.target * count + missed.source
-    low = np.searchsorted(there[order], back, "left")
-    times = np.searchsorted(there[order], back, "right") - low
-    one, other = np.repeat(np.arange(len(missed)), times), order[spread(low, times)]
-    keys = micro.write_key[missed.write]
-    skewed = np.flatnonzero((keys[one] != keys[other]) & (missed.source[one] < missed.target[one]))
-    if len(skewed):
-        pair = one[skewed[0]], other[skewed[0]]
-        first, second = int(missed.source[pair[0]]), int(missed.target[pair[0]])
-        texts = [
-            f"{named(lists.operations, int(missed.source[at]))} read {micro.key(int(keys[at]))} without the "
-            f"{micro.value(int(micro.write_value[missed.write[at]]))} of operation "
-            f"{int(lists.operations.index[missed.target[at]])}"
-            for at in pair
-        ]
-        pairs = np.unique(missed.source[one[skewed]] * count + missed.target[one[skewed]])
-        accused = np.unique(np.concatenate([pairs // count, pairs % count]))
-        sentence = f"{texts[0]}, and {texts[1]}: whichever came first, the other should have seen it"
-        yield Found("write-skew", len(pairs), tuple(sorted((first, second))), sentence, accused)

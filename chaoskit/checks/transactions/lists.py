@@ -13,13 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from chaoskit.checks.transactions.graph import RW, WR, WW, Edges
+from chaoskit.checks.transactions.graph import RW, WR, WW, Edges, spread
 from chaoskit.checks.transactions.micro import Micro
-from chaoskit.errors import HistoryError
+from chaoskit.checks.transactions.writes import Writes
 from chaoskit.history.operation import NONE
 from chaoskit.history.operations import Operations
 
-__all__ = ["Lists", "spread"]
+__all__ = ["Lists", "Reads", "Unseen"]
 
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -74,7 +74,7 @@ class Lists:
             HistoryError: a value is appended twice to a key, so nobody can tell whose it is. The history's fault.
         """
         keys = micro.key_count
-        find = _Appends(operations, micro)
+        find = Writes(operations, micro)
         given = micro.length - _own_tails(micro, find)
         length = np.zeros(keys, dtype=np.int64)
         np.maximum.at(length, micro.read_key, given)
@@ -173,51 +173,6 @@ class Lists:
         return NONE
 
 
-class _Appends:
-    """Finds the append of an element: by key and value, all at once."""
-
-    def __init__(self, operations: Operations, micro: Micro) -> None:
-        values = micro.write_value
-        low, high = (int(values.min()), int(values.max())) if len(values) else (0, 0)
-        self._values: Ints | None = None
-        if (high - low + 1) * max(micro.key_count, 1) >= 2**62:
-            self._values = np.unique(values)
-            low, high = 0, len(self._values) - 1
-        self._low, self._high = low, high
-        code, _ = self._code(micro.write_key, values)
-        self._order = np.argsort(code, kind="stable")
-        self._codes = code[self._order]
-        twice = np.flatnonzero(self._codes[1:] == self._codes[:-1])
-        if len(twice):
-            first, second = int(self._order[twice[0]]), int(self._order[twice[0] + 1])
-            before, after = (int(operations.index[micro.write_txn[one]]) for one in (first, second))
-            raise HistoryError(
-                operations.source or "history",
-                int(operations.line[micro.write_txn[second]]),
-                f"operation {after} writes {micro.value(int(values[second]))} to "
-                f"{micro.key(int(micro.write_key[second]))}, which operation {before} "
-                f"{'wrote' if before != after else 'itself has written'} already: nobody can tell them apart",
-                hint="write every value once per key; a retry is a new operation with a new value",
-            )
-
-    def _code(self, key: Ints, value: Ints) -> tuple[Ints, Mask]:
-        inside = np.ones(len(value), dtype=np.bool_)
-        if self._values is not None and len(self._values):
-            at = np.minimum(np.searchsorted(self._values, value), len(self._values) - 1)
-            inside = self._values[at] == value
-            value = at
-        inside &= (value >= self._low) & (value <= self._high)
-        return key * (self._high - self._low + 1) + np.where(inside, value - self._low, 0), inside
-
-    def __call__(self, key: Ints, value: Ints) -> Ints:
-        """Append by append; NONE where nobody made this element."""
-        if not len(self._codes):
-            return np.full(len(key), NONE, dtype=np.int64)
-        code, inside = self._code(key, value)
-        at = np.minimum(np.searchsorted(self._codes, code), len(self._codes) - 1)
-        return np.where(inside & (self._codes[at] == code), self._order[at], NONE)
-
-
 class _Known:
     """The chains without what is not known to have been committed: appends in order of versions, key after key."""
 
@@ -311,14 +266,7 @@ class Unseen:
         return np.repeat(txn[some], count[some]), self.txn[at], self.append[at]
 
 
-def spread(start: Ints, length: Ints) -> Ints:
-    """The places of several stretches, one after the other: start[0], start[0] + 1, …"""
-    ends = np.cumsum(length)
-    total = int(ends[-1]) if len(ends) else 0
-    return np.repeat(start - ends + length, length) + np.arange(total, dtype=np.int64)
-
-
-def _own_tails(micro: Micro, find: _Appends) -> Ints:
+def _own_tails(micro: Micro, find: Writes) -> Ints:
     """How many elements at the end of each read are the transaction's own."""
     tail = np.zeros(len(micro.length), dtype=np.int64)
     group = micro.read_txn * micro.key_count + micro.read_key

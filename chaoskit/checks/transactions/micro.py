@@ -71,6 +71,16 @@ class Micro:
         columns = ("read_txn", "read_key", "read_at", "read_value", "length", "start")
         return replace(self, **{one: getattr(self, one)[kept] for one in columns if len(getattr(self, one))})
 
+    def exposed(self, count: int) -> int:
+        """How many of so many transactions read a key that another one wrote, so that they could show an anomaly."""
+        first = np.full(self.key_count, count, dtype=np.int64)
+        last = np.full(self.key_count, NONE, dtype=np.int64)
+        np.minimum.at(first, self.write_key, self.write_txn)
+        np.maximum.at(last, self.write_key, self.write_txn)
+        key, reader = self.read_key, self.read_txn
+        others = (last[key] != NONE) & ((first[key] != reader) | (last[key] != reader))
+        return len(np.unique(reader[others]))
+
     def key(self, code: int) -> str:
         """A key as people read it."""
         return shown(self.keys[code])
