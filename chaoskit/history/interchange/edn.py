@@ -111,8 +111,8 @@ class Reader:
                 try:
                     value = atoms[token[1]]
                 except ValueError as error:
-                    if token.end() == len(text) and not final:
-                        raise Incomplete(token.start(1)) from None
+                    if token.end() == len(text) and (kind or not final):  # not wrong, but cut in two
+                        raise _torn(text, len(text), kind, opened, final) from None
                     raise Unreadable(token.start(1), str(error)) from None
                 if kind in _CLOSES:  # as nearly always
                     items.append(value)

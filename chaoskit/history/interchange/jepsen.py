@@ -16,6 +16,7 @@ from chaoskit.errors import HistoryError
 from chaoskit.history.interchange.edn import NOTHING, Incomplete, Reader, Unreadable, skipped, written
 from chaoskit.history.interchange.jepsen_columns import Columns
 from chaoskit.history.interchange.jepsen_shapes import Shapes
+from chaoskit.history.interchange.open import LONGEST
 from chaoskit.history.interchange.writing import Texts, completed_value, in_order, single_threaded
 from chaoskit.history.operation import NONE, Outcome
 from chaoskit.history.operations import NEVER, Mark, Operations
@@ -24,6 +25,7 @@ from chaoskit.history.values import Keyword
 __all__ = ["FORMAT", "Jepsen"]
 
 _PIECE = 1 << 22
+_LONGEST = LONGEST
 _LINES = 10_000  # written at once
 _KINDS = {0: "invoke", int(Outcome.OK): "ok", int(Outcome.FAIL): "fail", int(Outcome.INFO): "info"}
 _BRACKETS = {b"[": b"]", b"(": b")"}
@@ -109,6 +111,8 @@ class _Reading:
             self._columns.flush(text, self._line)
             self._line += text.count(b"\n", 0, taken)
             text = text[taken:]
+            if len(text) > _LONGEST:
+                raise HistoryError(self._source, self._line, f"an event of more than {_LONGEST >> 20} MB")
         if self._around and not self._closed:
             raise HistoryError(self._source, self._line, f"the history ends without its {self._around.decode()}")
         return self._columns.operations()

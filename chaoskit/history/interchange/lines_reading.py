@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from chaoskit.errors import HistoryError
 from chaoskit.history.interchange.edn import MAX_DEPTH
+from chaoskit.history.interchange.open import LONGEST
 from chaoskit.history.operation import NONE, Outcome
 from chaoskit.history.operations import NEVER, Mark, Operations, ranks
 from chaoskit.history.values import Map, Values
@@ -29,6 +30,7 @@ _HEADER = ("schema_version", "source", "marks", "notes")
 OUTCOMES = {"ok": Outcome.OK, "fail": Outcome.FAIL, "info": Outcome.INFO}
 PIECE = 4_000  # lines
 _SIMPLE = {int, str, bool, float, type(None)}
+_LONGEST = LONGEST
 ABSENT = np.iinfo(np.int64).min  # null: -1 is a time like others, before the beginning
 
 
@@ -55,7 +57,9 @@ class Reading:
         """
         objects: list[dict[str, Any]] = []
         places: list[int] = []
-        for number, line in enumerate(stream, 1):
+        for number, line in enumerate(iter(lambda: stream.readline(_LONGEST), b""), 1):
+            if len(line) == _LONGEST:
+                raise self._wrong(number, f"a line of more than {_LONGEST >> 20} MB")
             found = self._object(line, number)
             if found is None:
                 continue

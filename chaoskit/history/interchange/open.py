@@ -22,9 +22,10 @@ from chaoskit.errors import HistoryError
 from chaoskit.history.operations import Operations
 from chaoskit.registry import load, names
 
-__all__ = ["HEAD", "FolderFormat", "Format", "Progress", "detect", "open_history"]
+__all__ = ["HEAD", "LONGEST", "FolderFormat", "Format", "Progress", "detect", "open_history"]
 
 HEAD = 1 << 16  # bytes that formats are shown to find out whether a file is theirs
+LONGEST = 1 << 28  # bytes of one event or line: what is longer is no history, and would fill the memory
 Progress = Callable[[int, int], None]  # bytes read so far, of all; 0 of all = nobody knows
 
 _GZIP = b"\x1f\x8b"

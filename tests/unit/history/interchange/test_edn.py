@@ -90,6 +90,8 @@ def test_not_a_number_is_one_value() -> None:
         ("[1 2", 0, "never closed"),
         ("{:a {:b 1}", 0, "never closed"),
         ("[1 {2 3", 3, "never closed"),
+        ("{:a 1 :", 0, "never closed"),
+        ("{:a 1 :b 7e", 0, "never closed"),
         ('[1 "ab', 3, "never ends"),
         ("[1 2}", 4, "} where the [ before it wants ]"),
         ("{:a}", 0, "no value"),

@@ -187,7 +187,7 @@ MALFORMED = {
     "not UTF-8": (REGISTER.encode() + b'{:type :ok, :f :read, :process 2, :value "\xff"}', 9, "not UTF-8"),
     "not UTF-8 in a name": (REGISTER.encode() + b"{:type :ok, :f :\xff, :process 2}", 9, "not UTF-8"),
     "deep nesting": (REGISTER + "{:type :ok, :f :read, :process 2, :value " + "[" * 5000, 9, "deeper than"),
-    "a number without end": (REGISTER + "{:type :ok, :f :read, :process 2, :value " + "7" * 9000, 9, "9000 digits"),
+    "a number without end": (REGISTER + f"{{:type :ok, :f :read, :process 2, :value {'7' * 9000}}}", 9, "9000 digits"),
     "nothing": ("", 0, "holds no events"),
     "nothing but comments": ("; one\n; two\n", 0, "holds no events"),
     "an empty vector": ("[]", 0, "holds no events"),

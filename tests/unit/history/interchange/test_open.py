@@ -161,6 +161,27 @@ def test_the_collector_of_garbage_is_back_afterwards(file: Callable[..., Path]) 
     assert gc.isenabled()
 
 
+@pytest.mark.parametrize("module", ["jepsen", "lines_reading"])
+def test_a_line_without_end_does_not_fill_the_memory(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(f"chaoskit.history.interchange.{module}._LONGEST", 1 << 20)
+    monkeypatch.setattr("chaoskit.history.interchange.jepsen._PIECE", 1 << 18)
+
+    class Zeros(io.RawIOBase):
+        given = 0
+
+        def readable(self) -> bool:
+            return True
+
+        def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
+            Zeros.given += len(buffer)
+            assert Zeros.given < 1 << 24
+            buffer[:] = bytes(len(buffer))
+            return len(buffer)
+
+    with pytest.raises(HistoryError, match=r"x:1: .*of more than 1 MB"):
+        load("format", "jepsen" if module == "jepsen" else "jsonl").read(io.BufferedReader(Zeros()), "x")
+
+
 def test_a_stream_is_read_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """A history that is ten times as large as what is held of its text at one time."""
     from chaoskit.history.interchange import jepsen
