@@ -90,7 +90,7 @@ def ops(calls: list[Call]) -> list[Op]:
     ]
 
 
-def _subject(name: str, asks: tuple[Ask, ...], initial: Any, most: int, info: float) -> Subject:
+def _subject(name: str, initial: Any, most: int, info: float) -> Subject:
     def load() -> Any:
         from chaoskit.registry import load
 
@@ -99,7 +99,7 @@ def _subject(name: str, asks: tuple[Ask, ...], initial: Any, most: int, info: fl
     def history(random: randomness.Random) -> list[Call]:
         system = System(random.choice(System.BUGS), initial)
         count, processes = random.randint(6, most), random.randint(3, 4)
-        return simulate(random.choice(asks), system, count=count, processes=processes, random=random, info=info)
+        return simulate(random.choice(ASKS[name]), system, count=count, processes=processes, random=random, info=info)
 
     def legal(calls: list[Call]) -> bool:
         return brute.linearizable(ops(calls), _by_key, ((object(), initial),))
@@ -136,8 +136,12 @@ def _repeating(number: int, random: randomness.Random) -> Call:
     return Call(0, "write", random.randint(0, 2)) if kind < 0.7 else Call(0, "read")
 
 
-REGISTER = _subject("register", (_plain(1), _plain(1), _plain(2), _plain(1, 3)), None, most=9, info=0.28)
-CAS = _subject("cas-register", (_comparing, _comparing, _comparing, _repeating), 0, most=10, info=0.25)
+ASKS: dict[str, tuple[Ask, ...]] = {
+    "register": (_plain(1), _plain(1), _plain(2), _plain(1, 3)),
+    "cas-register": (_comparing, _comparing, _comparing, _repeating),
+}
+REGISTER = _subject("register", None, most=9, info=0.28)
+CAS = _subject("cas-register", 0, most=10, info=0.25)
 
 SUBJECTS = [REGISTER, CAS]
 _ORIGINS, _ZONES, _CHAINS = "chaoskit/checks/origins.py", "chaoskit/checks/zones.py", "chaoskit/checks/chains.py"

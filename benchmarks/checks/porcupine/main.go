@@ -3,7 +3,9 @@
 //	porcupine FILE SECONDS
 //
 // FILE holds little-endian 64-bit integers: for every operation client, what (0 read, 1 write, 2 compare-and-set), key,
-// value (read: what was answered; compare-and-set: the old value), new value, call, return. Registers begin at -1.
+// value (read: what was answered; compare-and-set: the old value), new value, call, return. Registers begin at -1. What
+// returns at 1 << 62 is of unknown outcome: Porcupine places it somewhere, after all others if need be, and there a
+// compare-and-set does nothing if it finds another value.
 // Prints one JSON object: verdict, seconds and processor seconds of the check alone, bytes taken from the system.
 package main
 
@@ -28,7 +30,10 @@ const (
 
 type input struct {
 	what, key, value, swapped int64
+	unknown                   bool
 }
+
+const never = 1 << 62
 
 var register = porcupine.Model{
 	Partition: func(history []porcupine.Operation) [][]porcupine.Operation {
@@ -53,7 +58,10 @@ var register = porcupine.Model{
 		case write:
 			return true, operation.value
 		case cas:
-			return state.(int64) == operation.value, operation.swapped
+			if state.(int64) == operation.value {
+				return true, operation.swapped
+			}
+			return operation.unknown, state
 		}
 		return state.(int64) == answer.(int64), state
 	},
@@ -87,7 +95,7 @@ func run() error {
 		}
 		history[at] = porcupine.Operation{
 			ClientId: int(row[0]),
-			Input:    input{row[1], row[2], row[3], row[4]},
+			Input:    input{row[1], row[2], row[3], row[4], row[6] == never},
 			Output:   row[3],
 			Call:     row[5],
 			Return:   row[6],
