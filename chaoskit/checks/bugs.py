@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import random
+from functools import partial
 
 import numpy as np
 
+from chaoskit.checks.forms import answering
 from chaoskit.checks.result import Alteration
 from chaoskit.history.operation import NONE, Outcome
 from chaoskit.history.operations import Operations
 
-__all__ = ["BLIND_CAS", "REGISTERS"]
+__all__ = ["BLIND_CAS", "MULTI_REGISTERS", "REGISTERS"]
 
 _RECENT = 10  # a stale answer is one of the last so many writes
 
@@ -60,5 +62,27 @@ def _answered(operations: Operations, position: int, number: int) -> Operations:
     return operations.altered(result=result)
 
 
+def _step_changed(kind: str, operations: Operations, position: int, random: random.Random) -> Operations | None:
+    """One step that read something reads what an earlier operation wrote there, or nothing."""
+    answer = operations.of_value(operations.result[position])
+    if operations.outcome[position] != Outcome.OK or not isinstance(answer, tuple):
+        return None
+    reads = [place for place, (f, _, value) in enumerate(answer) if f in ("r", "read") and value is not None]
+    if not reads:
+        return None
+    place = random.choice(reads)
+    f, key, value = answer[place]
+    other = None
+    if kind == "stale-read":
+        done = np.flatnonzero(operations.ok & (operations.completed < operations.invoked[position]))
+        before = [step for one in done[-_RECENT:] for step in operations.of_value(operations.result[one]) or ()]
+        older = [step[2] for step in before if step[0] in ("w", "write") and step[1] == key and step[2] != value]
+        if not older:
+            return None
+        other = random.choice(older)
+    return answering(operations, position, (*answer[:place], (f, key, other), *answer[place + 1 :]))
+
+
 REGISTERS = (Alteration("stale-read", _stale), Alteration("lost-write", _lost))
 BLIND_CAS = Alteration("blind-cas", _blind)
+MULTI_REGISTERS = tuple(Alteration(kind, partial(_step_changed, kind)) for kind in ("stale-read", "lost-write"))

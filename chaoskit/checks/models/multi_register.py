@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from chaoskit.checks.bugs import MULTI_REGISTERS
 from chaoskit.checks.forms import only, unlike
 from chaoskit.checks.levels import OBJECTS
 from chaoskit.checks.linearize import Puzzle, search, smallest
@@ -81,7 +82,7 @@ class MultiRegisterModel:
     summary: str = "txn [[:r k v] [:w k v] …] on several registers, each operation as one step"
     functions: frozenset[str] = frozenset({"txn", "read", "write"})
     levels: tuple[str, ...] = (_LEVEL,)
-    alterations: tuple[Alteration, ...] = ()
+    alterations: tuple[Alteration, ...] = MULTI_REGISTERS
 
     def check(self, operations: Operations, options: Options) -> Result:
         """Judge a history. Exposed are the operations that were answered with something they read.

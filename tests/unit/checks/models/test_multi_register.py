@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import pytest
@@ -10,9 +11,10 @@ from histories.simulate import Call, operations
 from chaoskit.checks.models.multi_register import MODEL
 from chaoskit.checks.result import Options
 from chaoskit.errors import HistoryError
+from chaoskit.history.operations import Operations
 
 
-def check(*rows: tuple[Any, ...], **options: Any):
+def history(*rows: tuple[Any, ...]) -> Operations:
     """(process, steps as answered, invoked, completed[, outcome])"""
     calls = []
     for process, steps, invoked, completed, *more in rows:
@@ -20,7 +22,11 @@ def check(*rows: tuple[Any, ...], **options: Any):
         outcome = more[0] if more else "ok"
         answer = steps if outcome == "ok" else None
         calls.append(Call(process, "txn", asked, result=answer, outcome=outcome, invoked=invoked, completed=completed))
-    return MODEL.check(operations(calls), Options(**options))
+    return operations(calls)
+
+
+def check(*rows: tuple[Any, ...], **options: Any):
+    return MODEL.check(history(*rows), Options(**options))
 
 
 def kinds(result) -> dict[str, int]:
@@ -92,3 +98,17 @@ def test_registers_that_nothing_ties_together_are_searched_apart() -> None:
 def test_what_is_no_list_of_steps_is_refused(steps: Any) -> None:
     with pytest.raises(HistoryError, match="list of steps"):
         MODEL.check(operations([Call(0, "txn", steps, result=steps, invoked=1, completed=2)]), Options())
+
+
+def test_planted_bugs_are_found() -> None:
+    rows = []
+    for at in range(1, 30):
+        rows.append((0, [["w", "x", at], ["w", "y", -at]], 10 * at, 10 * at + 1))
+        rows.append((1, [["r", "x", at], ["r", "y", -at]], 10 * at + 2, 10 * at + 3))
+    right = history(*rows)
+    assert MODEL.check(right, Options()).verdict == "held"
+    for bug in MODEL.alterations:
+        struck = [bug.apply(right, position, random.Random(position)) for position in range(len(right))]
+        verdicts = [MODEL.check(altered, Options()).verdict for altered in struck if altered is not None]
+        assert len(verdicts) > 20, bug.kind
+        assert set(verdicts) == {"refuted"}, bug.kind
