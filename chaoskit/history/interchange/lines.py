@@ -7,13 +7,14 @@ stand for them: `{"$set": [1, 2]}`, `{"$map": [[1, "a"]]}`.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chaoskit.history.interchange.lines_reading import ABSENT, OUTCOMES, PIECE, SCHEMA_VERSION, Reading
+from chaoskit.history.interchange.lines_reading import ABSENT, KEYS, OUTCOMES, PIECE, SCHEMA_VERSION, Reading
 from chaoskit.history.interchange.writing import Texts, single_threaded
 from chaoskit.history.operation import NONE
 from chaoskit.history.operations import NEVER, Operations, ranks
@@ -37,7 +38,9 @@ class Lines:
         try:
             found = json.loads(first)
         except (ValueError, RecursionError):
-            return b'"outcome"' in first and b'"process"' in first  # cut short or broken, but meant to be one
+            # Longer than what is seen of it, or broken; but one of our keys at its beginning says what is meant.
+            key = re.match(rb'\{\s*"(\w+)"\s*:', first)
+            return key is not None and key[1].decode() in KEYS
         return "schema_version" in found or {"f", "process"} <= found.keys()
 
     def read(self, stream: BinaryIO, source: str) -> Operations:

@@ -17,11 +17,11 @@ from chaoskit.history.operation import NONE, Outcome
 from chaoskit.history.operations import NEVER, Mark, Operations, ranks
 from chaoskit.history.values import Map, Values
 
-__all__ = ["ABSENT", "OUTCOMES", "PIECE", "SCHEMA_VERSION", "Reading"]
+__all__ = ["ABSENT", "KEYS", "OUTCOMES", "PIECE", "SCHEMA_VERSION", "Reading"]
 
 SCHEMA_VERSION = 1
 
-_KEYS = (
+KEYS = (
     "index", "process", "session", "node", "f", "key", "value", "result",
     "began_ns", "ended_ns", "outcome", "line", "final", "invoked", "completed",
 )  # fmt: skip
@@ -42,7 +42,7 @@ class Reading:
         self._values = Values()
         self._functions: dict[str, int] = {}
         self._nodes: dict[str, int] = {}
-        self._columns: dict[str, list[NDArray[Any]]] = {key: [] for key in _KEYS}
+        self._columns: dict[str, list[NDArray[Any]]] = {key: [] for key in KEYS}
         self._header: dict[str, Any] | None = None
         self._marks: tuple[Mark, ...] = ()
         self._notes: tuple[str, ...] = ()
@@ -116,7 +116,7 @@ class Reading:
         self._header = found
 
     def _check(self, keys: tuple[str, ...], number: int) -> None:
-        self._only(keys, _KEYS, number)
+        self._only(keys, KEYS, number)
         for needed in ("process", "f", "outcome"):
             if needed not in keys:
                 raise self._wrong(number, f"no {needed!r}")
@@ -137,7 +137,7 @@ class Reading:
         there = set[str]().union(*{tuple(one) for one in objects})
         nothing = [None] * len(objects)
         found: dict[str, list[Any]] = {
-            key: [one.get(key) for one in objects] if key in there else nothing for key in _KEYS
+            key: [one.get(key) for one in objects] if key in there else nothing for key in KEYS
         }
         own = self._columns
         for key in _INTEGERS:

@@ -182,6 +182,15 @@ def test_a_line_without_end_does_not_fill_the_memory(module: str, monkeypatch: p
         load("format", "jepsen" if module == "jepsen" else "jsonl").read(io.BufferedReader(Zeros()), "x")
 
 
+def test_a_huge_key_is_a_key(file: Callable[..., Path]) -> None:
+    key = "k" * 5_000_000
+    edn = f'{{:type :invoke, :f :read, :value ["{key}" nil], :process 0}}\n'
+    operations, _ = open_history(file(edn.encode()), "auto")
+    assert operations.values == [(key, None)]
+    lines = LINES.replace(b'"f"', f'"key": "{key}", "f"'.encode())
+    assert open_history(file(lines))[0].values[0] == key
+
+
 def test_a_stream_is_read_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """A history that is ten times as large as what is held of its text at one time."""
     from chaoskit.history.interchange import jepsen
