@@ -61,7 +61,10 @@ class Fates:
 
 def fates(history: History) -> Fates:
     """Match acknowledged writes with the last answered final read of their key."""
-    found = WritesAndReads.of(history)
+    return _fates(history, WritesAndReads.of(history))
+
+
+def _fates(history: History, found: WritesAndReads) -> Fates:
     operations = found.operations
     known = operations.ok & (operations.key != NONE)
     writes = np.flatnonzero(known & operations.named("write") & (operations.value != NONE))
@@ -85,19 +88,20 @@ def fates(history: History) -> Fates:
 
 def check(history: History, context: CheckContext) -> Judgement:
     """Judge a history; see the module for the rules."""
-    fate = fates(history)
+    known = WritesAndReads.of(history)
+    fate = _fates(history, known)
     total, unknown = len(fate.write), int(np.count_nonzero(fate.unknown))
     gone = fate.gone
-    absent = _absent_after_acknowledgement(history)
+    absent = _absent_after_acknowledgement(known)
     notes = []
     if len(absent):
         notes.append(f"{many(len(absent), 'read')} during the run found nothing under a key that had been acknowledged")
     unread = f"{format_count(unknown)} of {many(total, 'acknowledged write')} without an answered final read"
-    known = total - unknown
+    decided = total - unknown
     if not gone.any():
         reasons = (unread,) if unknown else ()
         what = ("acknowledged write that was read at the end", "acknowledged writes that were read at the end")
-        found = unrefuted(EXPECTED, "none was lost", total, known, what, reasons, tuple(notes))
+        found = unrefuted(EXPECTED, "none was lost", total, decided, what, reasons, tuple(notes))
     else:
         anomalies = {"lost": int(np.count_nonzero(fate.lost)), "replaced": int(np.count_nonzero(fate.replaced))}
         found = Judgement(
@@ -106,7 +110,7 @@ def check(history: History, context: CheckContext) -> Judgement:
             observed=f"{format_count(int(gone.sum()))} of {many(total, 'acknowledged write')} "
             f"({format_share(float(gone.sum()) / total)}) gone at the end",
             operations=total,
-            exposed=known,
+            exposed=decided,
             anomalies={kind: count for kind, count in anomalies.items() if count},
             split=_split(fate.end[gone], context.disturbances),
             notes=(*notes, unread) if unknown else tuple(notes),
@@ -115,14 +119,13 @@ def check(history: History, context: CheckContext) -> Judgement:
     return replace(found, accused=np.union1d(fate.write[gone], absent))
 
 
-def _absent_after_acknowledgement(history: History) -> NDArray[np.int64]:
+def _absent_after_acknowledgement(known: WritesAndReads) -> NDArray[np.int64]:
     """Reads before the final ones that were sent after the acknowledgement of their key and found nothing.
 
     They decide nothing here (a negative answer may be cached for a while), but an answer that denies what was
     acknowledged is not a correct one: the model `immutable` calls it nil-after-ack.
     """
-    found = WritesAndReads.of(history)
-    found = found.where(~(found.operations.final & found.operations.named("read")))
+    found = known.where(~(known.operations.final & known.operations.named("read")))
     anomalies = MODEL.check(found.operations, Options()).anomalies
     return next((found.place[one.accused] for one in anomalies if one.kind == "nil-after-ack"), nobody())
 
