@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 
 from chaoskit.plan import Choice, Plan, PlannedInjection, cell_seconds
+from chaoskit.spec.claims import consistency_text
 from chaoskit.spec.model import Arrivals, Claim, Experiment
 from chaoskit.stack.passages import MARKS, named_sides, square
 from chaoskit.units import format_duration, format_rate
@@ -187,10 +188,12 @@ def _expected(claim: Claim, experiment: Experiment) -> str:
 
 
 def _claim(claim: Claim) -> str:
+    window = "" if claim.window.kind == "whole" else f"{claim.window.kind} {claim.window.of}"
+    if claim.consistency is not None:
+        return f"{consistency_text(claim.consistency)}, {window or 'over the whole history'}"
     if claim.condition is None:
         return f"invariant {claim.invariant}, over the whole history"
-    window = "over the whole load" if claim.window.kind == "whole" else f"{claim.window.kind} {claim.window.of}"
-    return f"{claim.condition.text}, {window}"
+    return f"{claim.condition.text}, {window or 'over the whole load'}"
 
 
 def _cells(plan: Plan) -> list[str]:

@@ -6,13 +6,13 @@ Where nothing more can be said than "inconclusive", the reasons say why:
     a claim         its fault was not seen to bite, or not seen to be gone, or traffic went past it; too few operations;
                     a checker gave up
 
-One thing survives all of that: an invariant that was refuted has a witness, and a witness stands by itself.
+One thing survives all of that: a history that was refuted has a witness, and a witness stands by itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from chaoskit.analysis.figures import EVERY, series, step_of, window_stats
 from chaoskit.analysis.health import Lag, examine
 from chaoskit.analysis.model import CellAnalysis, FaultRecord, Series, WindowStats
 from chaoskit.checks.conditions import Evidence, expectation, judge, window_span
+from chaoskit.checks.consistency import Consistent, judge_consistency
 from chaoskit.checks.context import CheckContext, Judgement, check_form, nobody
 from chaoskit.checks.model import Finding
 from chaoskit.checks.sample import Load
@@ -30,6 +31,7 @@ from chaoskit.errors import ChaosKitError, CheckerError
 from chaoskit.history.frame import History
 from chaoskit.history.windows import Disturbance, Span, windows
 from chaoskit.plan import CellPlan, Plan
+from chaoskit.spec.claims import consistency_text
 from chaoskit.spec.model import Claim
 
 __all__ = ["Material", "analyse_cell"]
@@ -76,13 +78,16 @@ def analyse_cell(plan: Plan, cell: CellPlan, material: Material) -> CellAnalysis
     known = disturbances(plan, facts)
     spans = _spans(plan, facts, plain, known)
     judgements = _judgements(plan, history, known)
+    evidence = Evidence(history, plain, spans, sides={fault.id: fault.sides for fault in faults})
+    consistent = _consistent(plan, cell, evidence)
     accused = [found.accused for found in judgements.values() if isinstance(found, Judgement)]
+    checked = bool(accused) or any(_all_of_it(claim) for claim in plan.experiment.claims)
+    accused += [found.accused for found in consistent.values()]
     load = Load.of(history, np.unique(np.concatenate([nobody(), *accused])))
-    sides = {fault.id: fault.sides for fault in faults}
-    evidence = Evidence(history, load, spans, checked=bool(accused), sides=sides)
+    evidence = replace(evidence, load=load, checked=checked)
     findings = []
     for claim in plan.experiment.claims:
-        found = _finding(claim, evidence, judgements)
+        found = consistent[claim.id].finding if claim.id in consistent else _finding(claim, evidence, judgements)
         findings.append(_doubted(found, claim, (*reasons, *_doubts(claim, faults))))
     stats, lines = _figures(evidence, facts.origin_ns)
     return CellAnalysis(
@@ -139,6 +144,27 @@ def _judgements(plan: Plan, history: History, known: tuple[Disturbance, ...]) ->
     return found
 
 
+def _consistent(plan: Plan, cell: CellPlan, evidence: Evidence) -> dict[str, Consistent]:
+    """Every claim about consistency."""
+    experiment = plan.experiment
+    sent = {name for name, weight in experiment.traffic.mix.items() if weight > 0}
+    classes = {
+        one.name: one.kind
+        for workload in plan.target.workloads
+        if workload.name == experiment.traffic.workload
+        for one in workload.classes
+        if one.name in sent
+    }
+    claims = [claim for claim in experiment.claims if claim.consistency is not None]
+    return {claim.id: judge_consistency(claim, evidence, classes, cell.seed) for claim in claims}
+
+
+def _all_of_it(claim: Claim) -> bool:
+    """Whether a claim has every answer of the history judged, so that what is not accused counts as correct."""
+    asked = claim.consistency
+    return asked is not None and claim.window.kind == "whole" and not asked.classes and asked.side is None
+
+
 def _finding(claim: Claim, evidence: Evidence, judgements: Mapping[str, Judgement | CheckerError]) -> Finding:
     if claim.invariant is None:
         return judge(claim, evidence)
@@ -157,9 +183,9 @@ def _finding(claim: Claim, evidence: Evidence, judgements: Mapping[str, Judgemen
 def _doubts(claim: Claim, faults: tuple[FaultRecord, ...]) -> tuple[str, ...]:
     """What is not known about the faults that a claim speaks of."""
     of, kind = claim.window.of, claim.window.kind
-    if claim.invariant is None and kind == "before":
+    if kind == "before":
         return ()
-    everything = claim.invariant is not None or kind == "whole"
+    everything = kind == "whole"
     found = []
     for fault in faults:
         if not everything and fault.id != of:
@@ -179,10 +205,10 @@ def _because(missing: str) -> str:
 
 
 def _doubted(finding: Finding, claim: Claim, reasons: tuple[str, ...]) -> Finding:
-    """A finding in the light of what is not known; the refutation of an invariant stands on its witness."""
+    """A finding in the light of what is not known; the refutation of a history stands on its witness."""
     if not reasons:
         return finding
-    if claim.invariant is not None and finding.verdict == "refuted":
+    if claim.condition is None and finding.verdict == "refuted":
         notes = (*finding.notes, *(f"stands on its witness, although {reason}" for reason in reasons))
         return finding.model_copy(update={"notes": notes})
     # Why the whole cell is in doubt comes first: it usually explains why there are too few operations.
@@ -218,6 +244,12 @@ def _overhead(plan: Plan, facts: Facts) -> float | None:
     return None if facts.wall_s is None else facts.wall_s - stated
 
 
+def _expected(claim: Claim) -> str:
+    if claim.condition is not None:
+        return expectation(claim.condition)
+    return str(claim.invariant) if claim.consistency is None else consistency_text(claim.consistency)
+
+
 def _nothing(
     plan: Plan,
     cell: CellPlan,
@@ -231,7 +263,7 @@ def _nothing(
         Finding(
             claim=claim.id,
             verdict="inconclusive",
-            expected=expectation(claim.condition) if claim.condition else str(claim.invariant),
+            expected=_expected(claim),
             observed="nothing",
             limit=None if claim.condition is None else claim.condition.value,
             unit="" if claim.condition is None else claim.condition.unit,

@@ -98,7 +98,7 @@ def _sentence(claim: Claim, cell: CellAnalysis, worst: Finding, findings: Sequen
     """What was found, in words that can be read aloud: quantity, number, window, fault, limit."""
     where = _where(claim, cell.faults, worst)
     if claim.condition is None:
-        subject = f"{worst.expected}: {worst.observed}"
+        subject = f"{worst.expected}{where}: {worst.observed}"
     else:
         subject = f"{_subject(claim)} was {worst.observed}{where}"
     limit = "" if claim.condition is None else f"; claimed was {_limit(claim)}"
@@ -140,7 +140,7 @@ def _limit(claim: Claim) -> str:
 
 def _where(claim: Claim, faults: Sequence[FaultRecord], finding: Finding) -> str:
     """ " during slow-db (5.03 s to 11.04 s: api->db:5432 answers 200 ms late)"."""
-    if claim.condition is None or claim.window.kind == "whole":
+    if claim.window.kind == "whole":
         return ""
     if claim.window.kind == "before" or claim.window.of is None:
         name = " before any fault"

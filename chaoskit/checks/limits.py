@@ -7,6 +7,7 @@ __all__ = [
     "LAG_LIMIT",
     "LATENESS_LIMIT",
     "MINIMUM_OPERATIONS",
+    "POWER_SECONDS",
     "RECOVERY_BINS",
     "RECOVERY_SLOWER",
     "RECOVERY_YIELD",
@@ -45,6 +46,9 @@ SLOW_FLOOR = 2 * LATENESS_LIMIT
 
 # Before the fault fewer operations will do: their p99 may be the maximum, which only makes “twice of it” more lenient.
 BASELINE_OPERATIONS = 50
+
+# For planting bugs in the history of one claim: an analysis of many cells has to end.
+POWER_SECONDS = 10.0
 
 # More operations than this in a witness of a share or a latency prove nothing more.
 WITNESS_SIZE = 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 from chaoskit.data import Frozen
 from chaoskit.spec.model import Verdict
 
-__all__ = ["Finding", "WindowSpan", "Witness", "WitnessOp"]
+__all__ = ["Finding", "Planted", "WindowSpan", "Witness", "WitnessOp"]
 
 
 class WindowSpan(Frozen):
@@ -44,6 +44,20 @@ class Witness(Frozen):
     operations: tuple[WitnessOp, ...]
 
 
+class Planted(Frozen):
+    """A bug that was planted in a history that is legal, in one place after the other, to see what would be noticed.
+
+    Attributes:
+        struck: places in which it was planted. found: of these, how often the history was refuted. legal: how often
+            it was still legal, so that nobody could have noticed.
+    """
+
+    kind: str
+    struck: int
+    found: int
+    legal: int
+
+
 class Finding(Frozen):
     """Verdict on one claim in one cell.
 
@@ -55,6 +69,7 @@ class Finding(Frozen):
         anomalies: count by kind (invariants).
         split: the anomalies again, by when they happened ("acknowledged during cache-down").
         notes: what was seen and decides nothing.
+        planted: what a history that is held could have shown (claims about consistency).
         censored: the truth is at least `value` (an operation that was never answered, a recovery that was not seen).
     """
 
@@ -74,3 +89,4 @@ class Finding(Frozen):
     split: dict[str, int] = {}
     notes: tuple[str, ...] = ()
     censored: bool = False
+    planted: tuple[Planted, ...] = ()

@@ -1,9 +1,9 @@
-"""Checks of what is claimed: classes, sides, invariants, and numbers that cannot come out."""
+"""Checks of what is claimed: classes, sides, invariants, histories, and numbers that cannot come out."""
 
 from __future__ import annotations
 
 from chaoskit.lint.model import Scene
-from chaoskit.spec.model import Condition, Window
+from chaoskit.spec.model import Claim, Condition, Window
 from chaoskit.spec.nodes import Node, Place
 from chaoskit.spec.suggest import did_you_mean, listed
 from chaoskit.units import format_rate
@@ -28,6 +28,8 @@ def check_conditions(scene: Scene) -> None:
                 why = f"it declares {listed(known) or 'none'}"
                 place = (entry.get("invariant") or entry).place
                 scene.problem(place, what, why, "claim one of these, or declare it")
+        elif claim.consistency is not None:
+            _consistency(scene, claim, entry)
 
 
 def _condition(scene: Scene, condition: Condition, window: Window | None, node: Node) -> None:
@@ -36,19 +38,47 @@ def _condition(scene: Scene, condition: Condition, window: Window | None, node: 
 
     if condition.side is not None:
         _side(scene, condition.side, window, at(condition.side))
-    workload = scene.found.workload
-    if condition.cls is not None and workload is not None:
-        classes = [one.name for one in workload.classes]
-        if condition.cls not in classes:
-            what = f"the workload {workload.name} has no operation class {condition.cls!r}"
-            scene.problem(at(condition.cls), what, "", did_you_mean(condition.cls, classes))
-        elif condition.cls not in scene.found.mix:
-            what = f"no operations of class {condition.cls!r} are sent"
-            scene.problem(at(condition.cls), what, "its weight in traffic.mix is 0")
+    if condition.cls is not None:
+        _class(scene, condition.cls, at(condition.cls))
     arrivals = scene.loaded.experiment.traffic.arrivals
     most = max(arrivals.rate, arrivals.peak or 0.0) * scene.found.mix.get(condition.cls or "", 1.0)
     if condition.unit == "per-second" and condition.comparison in (">=", ">") and condition.value > most:
         scene.warn(f"{condition.text!r} can never hold: {format_rate(most)} are sent at most")
+
+
+def _class(scene: Scene, name: str, place: Place) -> bool:
+    """Whether operations of a class are sent."""
+    workload = scene.found.workload
+    if workload is None:
+        return True  # what is wrong with it has been said
+    classes = [one.name for one in workload.classes]
+    if name not in classes:
+        what = f"the workload {workload.name} has no operation class {name!r}"
+        scene.problem(place, what, "", did_you_mean(name, classes))
+    elif name not in scene.found.mix:
+        scene.problem(place, f"no operations of class {name!r} are sent", "its weight in traffic.mix is 0")
+    return name in scene.found.mix
+
+
+def _consistency(scene: Scene, claim: Claim, entry: Node) -> None:
+    """The answers that a claim about a history chooses are there to be chosen."""
+    asked, workload = claim.consistency, scene.found.workload
+    assert asked is not None
+    if asked.side is not None:
+        _side(scene, asked.side, claim.window, (entry.get("at") or entry).place)
+    written = entry.get("of") or entry
+    places = [node.place for node in written.items] if written.kind == "list" else [written.place] * len(asked.classes)
+    sent = [_class(scene, name, place) for name, place in zip(asked.classes, places, strict=True)]
+    if workload is None or not all(sent):
+        return
+    kinds = {one.name: one.kind for one in workload.classes if one.name in scene.found.mix}
+    for name, place in zip(asked.classes, places, strict=True):
+        if kinds[name] != "read":
+            why = "all writes are judged anyway, in every window; what can be chosen are reads"
+            scene.problem(place, f"{name!r} is a class of writes", why, "name classes of reads, or leave it out")
+    if "read" not in kinds.values() and (claim.window.kind != "whole" or asked.side is not None):
+        what = f"the workload {workload.name} sends no reads to choose from"
+        scene.problem(entry.place, what, "a window and a side choose the reads that are judged", "leave them out")
 
 
 def _side(scene: Scene, side: str, window: Window | None, place: Place) -> None:

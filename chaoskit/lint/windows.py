@@ -65,6 +65,9 @@ def _window(scene: Scene, claim: Claim, window: Window, one: Stretch, known: lis
             return
     counted = end - budget - start
     condition = claim.condition
+    if claim.consistency is not None and counted > 0:
+        for cls in claim.consistency.classes:
+            _answers(scene, claim, cls, start, start + counted, name)
     if condition is not None and condition.quantity == "recovery":
         _recovery(scene, condition, end - start, place, name)
     elif counted <= 0:
@@ -94,12 +97,23 @@ def _enough(scene: Scene, claim: Claim, condition: Condition, start: float, end:
         )
 
 
+def _answers(scene: Scene, claim: Claim, cls: str, start: float, end: float, name: str) -> None:
+    expected = scene.found.mix.get(cls, 1.0) * _share_of_clients(scene, claim)
+    expected *= _operations(scene.loaded.experiment.traffic.arrivals, start, end)
+    if expected < MINIMUM_OPERATIONS:
+        scene.warn(
+            f"claim {claim.id}: about {expected:.0f} operations of {cls} fall into {name}, {MINIMUM_OPERATIONS} are "
+            "needed: what is not refuted would be inconclusive; raise the rate or lengthen the fault"
+        )
+
+
 def _share_of_clients(scene: Scene, claim: Claim) -> float:
     """How much of the traffic comes from the side that a claim speaks of: clients send alike."""
-    if claim.condition is None or claim.condition.side is None:
+    asked = claim.condition or claim.consistency
+    if asked is None or asked.side is None:
         return 1.0
     expanded = scene.found.expanded.get(claim.window.of or "")
-    side, clients = claim.condition.side, scene.target.clients
+    side, clients = asked.side, scene.target.clients
     counts = [
         sum(client in choice.sides.get(side, (side, f"client@{side}")) for client in clients)
         for choice in (expanded.all if expanded else ())

@@ -10,7 +10,9 @@ from chaoskit.checks.quantities import said
 from chaoskit.plan import Plan
 from chaoskit.report.model import Cell, ClaimRow, Sentence, Timeline, WitnessView
 from chaoskit.report.text import MISSING, RANK, number, plural, slug, typeset
+from chaoskit.spec.claims import consistency_text
 from chaoskit.spec.model import Claim
+from chaoskit.units import format_share
 
 __all__ = ["claim_rows", "sentences"]
 
@@ -50,6 +52,8 @@ def claim_rows(
 def _claim_text(claim: Claim | None) -> str:
     if claim is None:
         return ""
+    if claim.consistency is not None:
+        return consistency_text(claim.consistency)
     if claim.condition is None:
         return f"invariant {claim.invariant}"
     return typeset(expectation(claim.condition))
@@ -134,8 +138,13 @@ def _detail(summary: ClaimSummary, operations: int) -> str:
         return typeset(summary.observed) if len(summary.findings) == 1 else plural(operations, "operation")
     exposed = sum(finding.exposed or 0 for finding in summary.findings)
     # Rule of three: with none seen in n, at most 3/n at 95 % confidence.
-    bound = f"; at most 1 in {number(exposed // 3)} exposed (95 %, if independent)" if exposed >= 30 else ""
-    return f"not refuted in {plural(operations, 'operation')}{bound}"
+    if exposed < 30:
+        return f"not refuted in {plural(operations, 'operation')}"
+    bound = f"at most 1 in {number(exposed // 3)} exposed (95 %, if independent)"
+    # Of k independent trials none showed anything: with a share of s in truth, (1 - s)^k is at least 5 %.
+    trials = len(summary.findings)
+    of_trials = f"{format_share(1 - 0.05 ** (1 / trials))} of trials like {'this one' if trials == 1 else 'these'}"
+    return f"not refuted in {plural(operations, 'operation')}; {bound}; in at most {of_trials}"
 
 
 def _remarks(summary: ClaimSummary) -> Iterator[str]:

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Literal, NamedTuple
 
-from chaoskit.spec.model import Comparison, Condition, Quantity
+from chaoskit.spec.model import Comparison, Condition, Consistency, Quantity
 from chaoskit.spec.suggest import did_you_mean
 from chaoskit.units import parse_duration, parse_rate, parse_share
 
-__all__ = ["LIVE", "QUANTITIES", "ClaimSyntaxError", "canonical", "parse", "pattern"]
+__all__ = ["LIVE", "QUANTITIES", "ClaimSyntaxError", "canonical", "consistency_text", "parse", "pattern"]
 
 Unit = Literal["share", "seconds", "per-second"]
 
@@ -193,6 +193,14 @@ def canonical(condition: Condition) -> str:
     parts += [condition.comparison, _written(condition.value, condition.unit)]
     parts += [f"for {_written(condition.sustain, 'seconds')}"] if condition.sustain is not None else []
     return " ".join(parts)
+
+
+def consistency_text(asked: Consistency) -> str:
+    """As people read it: "linearizable register of local-read at minority"."""
+    words = [asked.level, asked.model] if asked.level else ["model", asked.model]
+    words += [f"of {', '.join(asked.classes)}"] if asked.classes else []
+    words += [f"at {asked.side}"] if asked.side else []
+    return " ".join(words)
 
 
 def _written(value: float, unit: str) -> str:

@@ -303,10 +303,10 @@ class _Assembly:
                     hint = did_you_mean(of, known) if known else "the timeline has no faults and the arrivals no spike"
                     what = f"{kind}: {of!r} is no fault, spike or ramp of this file"
                     self._problems.append(place.problem(what, "", hint))
-            if fresh and good(*found.values()) and ("that" in found) != ("invariant" in found):
-                made.append(
-                    Claim(id=identity, condition=found.get("that"), invariant=found.get("invariant"), window=window)
-                )
+            said = {"condition": "that", "invariant": "invariant", "consistency": "consistency"}
+            shall = {field: found[key] for field, key in said.items() if key in found}
+            if fresh and good(*found.values()) and len(shall) == 1:
+                made.append(Claim(id=identity, **shall, window=window))
         return tuple(made)
 
     def _expect(self, variants: Sequence[str]) -> dict[str, Any] | None:

@@ -16,6 +16,7 @@ __all__ = [
     "Arrivals",
     "Claim",
     "Condition",
+    "Consistency",
     "Experiment",
     "Injection",
     "Quantity",
@@ -74,12 +75,28 @@ class Window(Frozen):
     of: str | None = None
 
 
+class Consistency(Frozen):
+    """A model that the history shall fit, at a level. All writes count; which answers are judged can be chosen.
+
+    Attributes:
+        level: "" where the model has one rule of its own and no levels.
+        classes: classes of reads whose answers are judged; () = all of them.
+        side: of the window's partition; only answers to clients that stood there are judged.
+    """
+
+    model: str
+    level: str = ""
+    classes: tuple[str, ...] = ()
+    side: str | None = None
+
+
 class Claim(Frozen):
-    """One thing that shall hold. Exactly one of `condition` and `invariant` is set."""
+    """One thing that shall hold. Exactly one of `condition`, `invariant` and `consistency` is set."""
 
     id: str
     condition: Condition | None = None
     invariant: str | None = None
+    consistency: Consistency | None = None
     window: Window = Window(kind="whole")
 
 

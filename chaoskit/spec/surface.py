@@ -9,7 +9,7 @@ from chaoskit import registry
 from chaoskit.errors import Problem
 from chaoskit.spec.claims import LIVE, ClaimSyntaxError, parse, pattern
 from chaoskit.spec.containers import Key, ListOf, Map, Named, OneOf
-from chaoskit.spec.model import Condition, Verdict
+from chaoskit.spec.model import Condition, Consistency, Verdict
 from chaoskit.spec.nodes import Node, Place
 from chaoskit.spec.parameters import fault_schema, read_parameters
 from chaoskit.spec.shapes import (
@@ -28,6 +28,7 @@ from chaoskit.spec.shapes import (
     good,
     text_of,
 )
+from chaoskit.spec.suggest import did_you_mean
 from chaoskit.units import parse_share
 
 __all__ = ["CLAIM", "ENTRY", "EXPERIMENT", "WINDOWS", "WeightShape", "default_id"]
@@ -72,6 +73,20 @@ class ConditionShape(NamedTuple):
             "pattern": pattern(self.sustained),
             "examples": ["yield of resolve >= 99%", "p99 <= 300ms"],
         }
+
+
+class LevelShape:
+    """The name of a level of consistency; whether a model judges it is asked where the model is known."""
+
+    def read(self, node: Node, label: str, problems: list[Problem]) -> Any:
+        """The name."""
+        text = text_of(node, label, "a level of consistency", problems, "such as linearizable")
+        return BAD if text is None else text
+
+    def schema(self) -> dict[str, Any]:
+        """All levels that any model judges."""
+        levels = (level for name in registry.names("model") for level in registry.load("model", name).levels)
+        return {"type": "string", "enum": list(dict.fromkeys(levels))}
 
 
 class WeightShape:
@@ -183,6 +198,21 @@ _CLAIM_KEYS: Mapping[str, Key] = {
         Registered("invariant", "an invariant"),
         "What must never be seen in the whole history; the workload must declare it.",
     ),
+    "consistency": Key(
+        LevelShape(), "The level at which the whole history shall fit the model, such as linearizable; with model."
+    ),
+    "model": Key(
+        Registered("model", "a model"),
+        "What the operations are about, such as register. Without consistency: the strongest level that it judges.",
+    ),
+    "of": Key(
+        ListOf(NAME, lone=True, least=1),
+        "With model: the classes of reads whose answers are judged, beside all writes. Default: all of them.",
+    ),
+    "at": Key(
+        Text("a side", example="minority", longest=200),
+        "With model: only answers to clients that stood on this side of the window's partition are judged.",
+    ),
     "during": Key(NAME, "From the observed start of that fault or spike to its end (less the timeout)."),
     "steady": Key(NAME, "Like during, beginning the target's failover bound later."),
     "after": Key(NAME, "From the observed heal of that fault to the end of the load."),
@@ -191,7 +221,7 @@ _CLAIM_KEYS: Mapping[str, Key] = {
 
 
 class ClaimShape:
-    """One claim: `that` with at most one window, or `invariant`."""
+    """One claim: `that` or `model`, each with at most one window, or `invariant`."""
 
     def read(self, node: Node, label: str, problems: list[Problem]) -> Any:
         """The values by key."""
@@ -199,10 +229,15 @@ class ClaimShape:
         if found is BAD:
             return BAD
         keys = {key.text: key.place for key, _ in node.entries}
-        if ("that" in keys) == ("invariant" in keys):
-            what = "both that and invariant" if "that" in keys else "neither that nor invariant"
-            place = keys.get("invariant", node.place)
-            problems.append(place.problem(f"{label} has {what}", "a claim is one of the two"))
+        kinds = [name for name in ("that", "invariant", "model") if name in keys]
+        if "consistency" in keys and "model" not in keys:
+            why = "a level says nothing without what is read and written"
+            problems.append(keys["consistency"].problem(f"{label} has no model", why, "add model: register, say"))
+            return BAD
+        if len(kinds) != 1:
+            what = f"both {' and '.join(kinds)}" if kinds else "neither that nor invariant nor model"
+            place = keys[kinds[1]] if kinds else node.place
+            problems.append(place.problem(f"{label} has {what}", "a claim is one of them"))
             return BAD
         windows = [name for name in keys if name in WINDOWS]
         for name in windows[1:]:
@@ -212,6 +247,12 @@ class ClaimShape:
             problems.append(
                 keys[windows[0]].problem(f"{label}: {windows[0]} cannot go with invariant", why, "remove it")
             )
+        if "model" in keys:
+            return self._consistent(found, keys, label, problems)
+        for key in ("of", "at"):
+            if key in keys:
+                hint = f"write it into that, as: yield {key} NAME >= 99%" if "that" in keys else f"remove {key}"
+                problems.append(keys[key].problem(f"{label}: {key} goes with model only", "", hint))
         that = found.get("that")
         if isinstance(that, Condition) and not windows:
             needed = {"recovery": "after", "detection": "during"}.get(that.quantity)
@@ -221,6 +262,22 @@ class ClaimShape:
             self._fitting(that, windows[0], keys[windows[0]], label, problems)
         return found
 
+    def _consistent(self, found: dict[str, Any], keys: dict[str, Place], label: str, problems: list[Problem]) -> Any:
+        """What shall hold of the history as one value; the level is one that the model judges."""
+        name, level = found.pop("model"), found.get("consistency", "")
+        classes, side = found.pop("of", ()), found.pop("at", None)
+        if not good(name, level, classes, side):
+            return found | {"consistency": BAD}
+        levels = registry.load("model", name).levels
+        if level and level not in levels:
+            hint = did_you_mean(level, levels) if levels else "remove consistency"
+            why = "" if levels else "it has one rule of its own and no levels"
+            what = f"{label}: the model {name} does not judge {level!r}"
+            problems.append(keys["consistency"].problem(what, why, hint))
+            return found | {"consistency": BAD}
+        level = level or next(iter(levels), "")
+        return found | {"consistency": Consistency(model=name, level=level, classes=classes, side=side)}
+
     def _fitting(self, that: Condition, window: str, place: Place, label: str, problems: list[Problem]) -> None:
         """Quantities that are counted from one end of a fault go with one kind of window."""
         fits = {"recovery": "after", "detection": "during"}.get(that.quantity)
@@ -228,12 +285,14 @@ class ClaimShape:
             problems.append(place.problem(f"{label}: {that.quantity} cannot go with {window}", "", f"use {fits}"))
 
     def schema(self) -> dict[str, Any]:
-        """One of that and invariant; at most one window."""
+        """One of that, invariant and model; at most one window."""
         windows: list[dict[str, Any]] = [{"required": [name]} for name in WINDOWS]
+        chosen: list[dict[str, Any]] = [{"required": [name]} for name in ("consistency", "of", "at")]
         return Map(_CLAIM_KEYS).schema() | {
             "oneOf": [
-                {"required": ["that"]},
-                {"required": ["invariant"], "not": {"anyOf": windows}},
+                {"required": ["that"], "not": {"anyOf": chosen}},
+                {"required": ["invariant"], "not": {"anyOf": [*chosen, *windows]}},
+                {"required": ["model"]},
             ],
             "allOf": [{"not": {"required": [a, b]}} for i, a in enumerate(WINDOWS) for b in WINDOWS[i + 1 :]],
         }

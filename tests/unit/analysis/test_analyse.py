@@ -8,7 +8,7 @@ import pytest
 from chaoskit.analysis import analyse, exit_code
 from chaoskit.analysis.model import Analysis
 from chaoskit.errors import ExitCode, StoreError
-from chaoskit.spec.model import Arrivals, Claim, Condition, Window
+from chaoskit.spec.model import Arrivals, Claim, Condition, Consistency, Window
 
 
 def only(analysis: Analysis) -> Any:
@@ -378,3 +378,73 @@ def test_a_plan_that_cannot_be_read(bench: Any) -> None:
     bench.run.file("plan.json").write_text('{"schema_version": 99}')
     with pytest.raises(StoreError, match="schema_version 99"):
         analyse(bench.run)
+
+
+FITS = Claim(
+    id="fits",
+    consistency=Consistency(model="register", level="linearizable", classes=("resolve",)),
+    window=Window(kind="during", of="slow"),
+)
+
+
+def overwritten(book: Any, stale: bool = False) -> Any:
+    """One key, written all the time and read 50 times a second; a stale reader answers what was there before."""
+    for n in range(-20, 200):
+        book.write(n / 10, "k", f"v{n}", phase=0 if n < 0 else 1)
+    for n in range(-95, 1000):
+        number = n // 5 - (8 if stale and 350 <= n < 450 else 0)
+        book.read(n / 50 + 0.015, "k", f"v{number}", phase=0 if n < 0 else 1)
+    return book
+
+
+def test_a_claim_about_a_history_is_held_with_bound_and_power(bench: Any, new_book: Any) -> None:
+    bench.claims = (FITS,)
+    claim = only(stored(bench, overwritten(new_book()).history()))
+    assert claim.verdict == "held"
+    assert claim.sentence == (
+        "linearizable register of resolve during slow (5.05 s to 11.02 s: api->db:5432 answers 200 ms late): no "
+        "anomaly in 199 answers that could have shown one: not refuted."
+    )
+    (finding,) = claim.findings
+    assert finding.exposed == 199 and finding.planted
+    assert any("in 100 of 100 places where this bug could have struck" in note for note in finding.notes)
+
+
+def test_a_refuted_history_has_a_witness_and_costs_correct(bench: Any, new_book: Any) -> None:
+    correct = Condition(text="correct >= 99%", quantity="correct", comparison=">=", value=0.99, unit="share")
+    claimed = Claim(id="right", condition=correct, window=Window(kind="during", of="slow"))
+    everything = Claim(id="all", consistency=Consistency(model="register", level="linearizable"))
+    bench.claims, bench.invariants = (FITS, claimed, everything), ()
+    found = stored(bench, overwritten(new_book(), stale=True).history())
+    fits, right, _ = found.claims
+    assert (fits.verdict, right.verdict) == ("refuted", "refuted")
+    assert fits.observed.startswith("100 stale-read in ")
+    assert fits.findings[0].witness is not None and "; for instance operation " in fits.sentence
+    during = next(one for one in found.cells[0].stats if one.window.name == "during slow" and one.cls == "resolve")
+    assert during.accused == 100
+    assert Analysis.model_validate_json(found.model_dump_json()) == found
+
+
+def test_a_claim_about_some_answers_does_not_make_all_others_correct(bench: Any, new_book: Any) -> None:
+    correct = Condition(text="correct >= 99%", quantity="correct", comparison=">=", value=0.99, unit="share")
+    bench.claims, bench.invariants = (FITS, Claim(id="right", condition=correct)), ()
+    found = stored(bench, overwritten(new_book()).history())
+    assert [claim.verdict for claim in found.claims] == ["held", "inconclusive"]
+
+
+def test_a_refuted_history_stands_on_its_witness_whatever_became_of_the_fault(bench: Any, new_book: Any) -> None:
+    bench.claims = (FITS,)
+    unseen = [one for one in bench.events() if one["kind"] != "seen"]
+    claim = only(stored(bench, overwritten(new_book(), stale=True).history(), unseen))
+    assert claim.verdict == "refuted"
+    assert any(
+        note.startswith("stands on its witness, although slow was not seen to bite") for note in claim.findings[0].notes
+    )
+    claim = only(stored(bench, overwritten(new_book()).history(), unseen))
+    assert (claim.verdict, "not seen to bite" in claim.sentence) == ("inconclusive", True)
+
+
+def test_a_cell_without_a_history_says_nothing_of_it(bench: Any) -> None:
+    bench.claims = (FITS,)
+    claim = only(stored(bench, None))
+    assert (claim.verdict, claim.expected) == ("inconclusive", "linearizable register of resolve")

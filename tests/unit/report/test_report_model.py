@@ -59,7 +59,10 @@ def test_held_says_not_refuted_with_the_count_and_the_bound(model: ReportModel) 
     assert cell_of(model, "redirects-survive", "patient").detail == "not refuted in 719 operations"
     cell = cell_of(model, "codes-never-change", "patient")
     assert cell.observed == "0 of 2,880"
-    assert cell.detail == "not refuted in 3,600 operations; at most 1 in 960 exposed (95 %, if independent)"
+    assert cell.detail == (
+        "not refuted in 3,600 operations; at most 1 in 960 exposed (95 %, if independent); in at most 95.0 % of trials "
+        "like this one"
+    )
 
 
 def test_inconclusive_says_why(model: ReportModel) -> None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from chaoskit.errors import SpecError
 from chaoskit.spec.load import load_experiment, read_experiment
+from chaoskit.spec.model import Consistency
 
 
 def test_a_good_file_with_its_defaults(read: Any, good: str, tmp_path: Path) -> None:
@@ -134,7 +135,17 @@ def test_the_resolved_text_is_the_same_experiment(read: Any, good: str, tmp_path
         ("invariant: immutable", "invariant: imutable", "16:41", "did you mean 'immutable'?"),
         ("invariant: immutable", "invariant: immutable, after: slow-db", "16:52", "after cannot go with invariant"),
         ("invariant: immutable", "invariant: immutable, that: yield > 1%", "16:30", "both that and invariant"),
-        (", invariant: immutable", "", "16:5", "neither that nor invariant"),
+        (", invariant: immutable", "", "16:5", "neither that nor invariant nor model"),
+        ("invariant: immutable", "model: registr", "16:37", "did you mean 'register'?"),
+        ("invariant: immutable", "consistency: linearizable", "16:30", "add model: register"),
+        ("invariant: immutable", "model: register, consistency: linearisable", "16:47", "did you mean 'linearizable'?"),
+        ("invariant: immutable", "model: append, consistency: serializable", "16:45", "does not judge 'serializable'"),
+        ("invariant: immutable", "model: unique-ids, consistency: linearizable", "16:49", "remove consistency"),
+        ("invariant: immutable", "invariant: immutable, model: register", "16:52", "both invariant and model"),
+        ("invariant: immutable", "invariant: immutable, of: resolve", "16:52", "of goes with model only; remove of"),
+        (", during: slow-db", ", at: minority", "14:53", "write it into that, as: yield at NAME >= 99%"),
+        ("invariant: immutable", "model: register, of: []", "16:51", "has 0 entries"),
+        ("invariant: immutable", "model: register, during: slowdb", "16:55", "did you mean 'slow-db'?"),
         ("  impatient: {survives", "  impatent: {survives", "18:3", "did you mean 'impatient'"),
         ("{survives: refuted", "{survive: refuted", "18:15", "did you mean 'survives'?"),
         ("survives: refuted", "survives: refute", "18:25", "did you mean 'refuted'?"),
@@ -325,3 +336,26 @@ def test_no_mutation_raises_anything_else(tmp_path: Path, good: str, seed: int) 
     path = tmp_path / "mutant.yaml"
     path.write_text("".join(text), newline="")
     read_experiment(path, environ={})
+
+
+def test_a_claim_about_a_history(read: Any, good: str) -> None:
+    claim = "{id: fits, consistency: linearizable, model: register, of: [resolve, peek], at: minority, during: slow-db}"
+    loaded, problems = read(good, [f"claims=[{claim}]", "expect={}"])
+    assert problems == []
+    (found,) = loaded.experiment.claims
+    assert found.condition is None and found.invariant is None
+    assert found.consistency == Consistency(
+        model="register", level="linearizable", classes=("resolve", "peek"), side="minority"
+    )
+    assert (found.window.kind, found.window.of) == ("during", "slow-db")
+
+
+@pytest.mark.parametrize(("model", "level"), [("register", "linearizable"), ("unique-ids", "")])
+def test_without_a_level_it_is_the_strongest_that_the_model_judges(
+    read: Any, good: str, model: str, level: str
+) -> None:
+    loaded, problems = read(good, [f"claims=[{{id: fits, model: {model}}}]", "expect={}"])
+    assert problems == []
+    (found,) = loaded.experiment.claims
+    assert found.consistency == Consistency(model=model, level=level)
+    assert found.window.kind == "whole"

@@ -1,0 +1,232 @@
+"""Claims about consistency: one model on the history of a cell, by the code of `chaoskit check`.
+
+A history is judged as a whole, because an answer in a fault may show what was written before it. What a window, a class
+or a side choose are answers: all writes are judged with just the reads that were chosen. Leaving reads out makes no
+legal history illegal, so nobody is accused by it.
+
+What `check` calls held is inconclusive here where too little could have shown an anomaly: an experiment promises
+something about the system, not about one file.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chaoskit.checks.checking import POWER_UP_TO, check, find_model
+from chaoskit.checks.conditions import Evidence, window_span
+from chaoskit.checks.context import nobody
+from chaoskit.checks.limits import MINIMUM_OPERATIONS, POWER_SECONDS
+from chaoskit.checks.model import Finding, Planted, Witness
+from chaoskit.checks.power import power
+from chaoskit.checks.result import Model, Options, Result
+from chaoskit.checks.witness import many, operations
+from chaoskit.errors import ChaosKitError, HistoryError
+from chaoskit.history.operation import NONE
+from chaoskit.history.operations import Operations
+from chaoskit.history.texts import parsed
+from chaoskit.history.windows import Span, counted
+from chaoskit.spec.claims import consistency_text
+from chaoskit.spec.model import Claim, Consistency
+from chaoskit.units import format_count
+
+__all__ = ["Consistent", "judge_consistency"]
+
+
+@dataclass(frozen=True)
+class Consistent:
+    """What became of a claim. `accused`: positions in `history.rows` of operations that refute it."""
+
+    finding: Finding
+    accused: NDArray[np.int64]
+
+
+def judge_consistency(claim: Claim, evidence: Evidence, classes: Mapping[str, str], seed: int) -> Consistent:
+    """Held, refuted or inconclusive. Pure; whatever a checker gets wrong is inconclusive.
+
+    Args:
+        classes: operation class -> `write` or `read`, of the classes that are sent.
+        seed: of the places in which bugs are planted, for the power.
+
+    Raises:
+        ValueError: the claim is not about consistency (our bug).
+    """
+    asked, span = claim.consistency, evidence.span(claim.window)
+    if asked is None:
+        raise ValueError(f"claim {claim.id} is not about consistency")
+    draft = Finding(
+        claim=claim.id, verdict="inconclusive", expected=consistency_text(asked), observed="nothing was judged"
+    )
+    if span is None:
+        why = f"there is no window “{claim.window.kind} {claim.window.of}”: its beginning was not observed"
+        return _open(draft, why)
+    if claim.window.kind != "whole":
+        draft = draft.model_copy(update={"window": window_span(span, evidence.history.origin_ns)})
+    if len(np.unique(evidence.history.rows["clock_domain"])) > 1:
+        return _open(draft, "operations were timed by several clocks, so their order in time is not known")
+    try:
+        model = find_model(asked.model)
+        chosen = _Chosen.of(claim, asked, evidence, classes, model, span)
+        return _judged(draft, chosen, model, Options(consistency=asked.level or None), seed)
+    except ChaosKitError as error:
+        return _open(draft, error.message)
+
+
+def _open(draft: Finding, why: str) -> Consistent:
+    return Consistent(draft.model_copy(update={"reasons": (why,)}), nobody())
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """The operations that a claim is judged by.
+
+    Attributes:
+        place: position in `history.rows` of each.
+        looks: mask of the answers that were chosen; all operations where the claim chooses none.
+        doubts: why too little is known for “held”. notes: what was left out.
+    """
+
+    evidence: Evidence
+    operations: Operations
+    place: NDArray[np.int64]
+    looks: NDArray[np.bool_]
+    doubts: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    @classmethod
+    def of(
+        cls,
+        claim: Claim,
+        asked: Consistency,
+        evidence: Evidence,
+        classes: Mapping[str, str],
+        model: Model,
+        span: Span,
+    ) -> _Chosen:
+        """All writes, and the reads of the window, the classes and the side."""
+        history = evidence.history
+        given = Operations.of(history)
+        place = np.searchsorted(history.rows["index"], given.index)
+        known = np.equal(given.f, NONE, dtype=np.bool_)
+        known = ~known  # what never left the harness may have no function, and touched nothing
+        ours = known & (given.named(*model.functions) if model.functions else True)
+        foreign = np.unique(given.key[known & ~ours & (given.key != NONE)])
+        ours &= ~np.isin(given.key, foreign)
+
+        readers = [name for name, kind in classes.items() if kind == "read" and name in (asked.classes or classes)]
+        rows = history.rows[place]
+        reads = np.isin(rows["cls"], [history.class_id(name) for name, kind in classes.items() if kind == "read"])
+        looks = reads & np.isin(rows["cls"], [history.class_id(name) for name in readers])
+        if claim.window.kind != "whole":
+            within = np.zeros(len(history.rows), dtype=np.bool_)
+            within[counted(history.rows["t_due"], span)] = True
+            looks &= within[place]
+        if asked.side is not None:
+            sources = [history.nodes.index(name) for name in evidence.standing(asked.side, claim.window)]
+            looks &= np.isin(rows["source"], sources)
+
+        kept = np.flatnonzero(ours & (~reads | looks))
+        looks = looks[kept] if readers else np.ones(len(kept), dtype=np.bool_)
+        chosen = cls(evidence, given.where(kept), place[kept], looks, (), ())
+        doubts = [chosen._few(name) for name in (readers or classes)]
+        doubts += [chosen._apart(claim)] if readers else []
+        left_out = f"{many(len(foreign), 'key')} left out: operations that are no {model.name}'s touched"
+        return replace(chosen, doubts=tuple(filter(None, doubts)), notes=(left_out,) if len(foreign) else ())
+
+    def _few(self, name: str) -> str:
+        """Why too little is known of an operation class; "" where there is enough."""
+        own = self.evidence.history.rows["cls"][self.place] == self.evidence.history.class_id(name)
+        count = int(np.count_nonzero(own & self.looks & self.operations.ok))
+        if count >= MINIMUM_OPERATIONS:
+            return ""
+        return f"only {many(count, 'answer')} of {name} to be judged: at least {MINIMUM_OPERATIONS} are needed"
+
+    def _apart(self, claim: Claim) -> str:
+        """In a partition only answers about what another side wrote can tell whether the sides agree."""
+        history, given = self.evidence.history, self.operations
+        sides = self.evidence.sides.get(claim.window.of or "", {})
+        if claim.window.kind not in ("during", "steady") or len(sides) < 2:
+            return ""
+        of_node = np.full(len(history.nodes) + 1, NONE)
+        for number, nodes in enumerate(sides.values()):
+            of_node[[history.nodes.index(name) for name in nodes if name in history.nodes]] = number
+        side = of_node[history.rows["source"][self.place]]
+        wrote = np.unique(np.stack([given.key, side])[:, given.ok & ~self.looks & (side != NONE)], axis=1)
+        looked = self.looks & given.ok & (side != NONE)
+        everybody = np.searchsorted(wrote[0], given.key[looked], "right") - np.searchsorted(wrote[0], given.key[looked])
+        pairs, width = wrote[0] * (len(sides) + 1) + wrote[1], len(sides) + 1
+        ourselves = np.isin(given.key[looked] * width + side[looked], pairs)
+        shared = int(np.count_nonzero(everybody > ourselves))
+        if shared >= MINIMUM_OPERATIONS:
+            return ""
+        return (
+            f"only {many(shared, 'answer')} about a key that another side wrote: at least {MINIMUM_OPERATIONS} are "
+            "needed to know whether the sides agree"
+        )
+
+
+def _judged(draft: Finding, chosen: _Chosen, model: Model, options: Options, seed: int) -> Consistent:
+    """The model's verdict in the light of how much could have shown an anomaly."""
+    history = chosen.evidence.history
+    given = chosen.operations
+    try:
+        checked = check(given, model, options, with_power=False)
+    except HistoryError as error:  # a workload records text; lists, maps and numbers are written in it as JSON
+        given, text = parsed(given), error
+        try:
+            checked = check(given, model, options, with_power=False)
+        except HistoryError:
+            raise text from None
+    result = checked.result
+    draft = draft.model_copy(
+        update={
+            "operations": result.operations,
+            "exposed": result.exposed,
+            "anomalies": {one.kind: one.count for one in result.anomalies},
+            "notes": (*chosen.notes, *result.notes, *_numbers(result)),
+        }
+    )
+    if result.verdict == "refuted":
+        listed = ", ".join(f"{format_count(one.count)} {one.kind}" for one in result.anomalies)
+        draft = draft.model_copy(update={"observed": f"{listed} in {many(result.operations, 'operation')}"})
+        if history.damaged:  # the row that explains an answer may be among what was lost
+            return _open(draft, f"{listed}, but parts of the history are damaged ({history.damaged[0]})")
+        worst = result.anomalies[0]
+        rows = chosen.place[list(worst.witness)].tolist()
+        witness = Witness(kind=worst.kind, sentence=worst.sentence, operations=operations(history, rows))
+        accused = chosen.place[np.unique(np.concatenate([one.accused for one in result.anomalies]))]
+        return Consistent(draft.model_copy(update={"verdict": "refuted", "witness": witness}), accused)
+    clean = f"no anomaly in {many(result.exposed, 'answer')} that could have shown one"
+    reasons = (*result.reasons, *chosen.doubts)
+    if result.verdict == "held" and result.exposed < MINIMUM_OPERATIONS:
+        exposed = many(result.exposed, "operation")
+        reasons = (*reasons, f"only {exposed} could have shown an anomaly: at least {MINIMUM_OPERATIONS} are needed")
+    if reasons:
+        return Consistent(draft.model_copy(update={"observed": clean, "reasons": reasons}), nobody())
+    planted, notes = _power(chosen, given, model, options, seed)
+    update = {"verdict": "held", "observed": clean, "planted": planted, "notes": (*notes, *draft.notes)}
+    return Consistent(draft.model_copy(update=update), nobody())
+
+
+def _power(
+    chosen: _Chosen, given: Operations, model: Model, options: Options, seed: int
+) -> tuple[tuple[Planted, ...], tuple[str, ...]]:
+    """What the chosen answers could have shown, in numbers and in words."""
+    if len(given) > POWER_UP_TO:
+        return (), (f"no bugs were planted: the history has more than {format_count(POWER_UP_TO)} operations",)
+    found = power(
+        model, given, replace(options, budget=POWER_SECONDS), random.Random(seed), window=chosen.looks & given.ok
+    )
+    planted = tuple(Planted(kind=s.kind, struck=s.struck, found=s.found, legal=s.legal) for s in found.strikes)
+    return planted, (*(one.sentence() for one in found.strikes), *found.notes)
+
+
+def _numbers(result: Result) -> tuple[str, ...]:
+    """Figures beside the verdict, in one line; nothing where all of them are nought."""
+    if not any(result.numbers.values()):
+        return ()
+    return ("; ".join(f"{name}: {value:g}" for name, value in result.numbers.items()),)
