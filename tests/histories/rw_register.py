@@ -246,7 +246,7 @@ MUTANTS = [
         "(begun > operations.invoked[micro.read_txn])",
     ),
     _mutant(
-        "own writes change nothing", "np.where(registers.own != NONE, before,", "np.where(registers.own == -2, before,"
+        "own writes change nothing", "np.where(registers.own != NONE, before,", "np.where(registers.own != NONE, NIL,"
     ),
     _mutant(
         "what was read last was missed",
@@ -269,5 +269,4 @@ MUTANTS = [
         "lost = np.flatnonzero(based[1:] == based[:-1])",
         "lost = np.flatnonzero(based[1:] >= 0)",
     ),
-    _mutant("fractured by what it wrote itself", "(registers.own[read] == NONE) & (", "("),
 ]

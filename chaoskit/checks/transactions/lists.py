@@ -255,7 +255,9 @@ class Unseen:
         key, txn = micro.write_key[append], micro.write_txn[append]
         count = np.bincount(key, minlength=micro.key_count).astype(np.int64)
         other = (key[1:] == key[:-1]) & (txn[1:] != txn[:-1])
-        many = int(np.count_nonzero(count > _UNSEEN))
+        read = np.zeros(micro.key_count, dtype=np.bool_)
+        read[micro.read_key] = True
+        many = int(np.count_nonzero((count > _UNSEEN) & read))
         return cls(append, np.cumsum(count) - count, count, txn, len(np.unique(key[1:][other])), many)
 
     def after(self, key: Ints, txn: Ints, limit: int | None) -> tuple[Ints, Ints, Ints]:

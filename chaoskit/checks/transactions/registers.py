@@ -273,7 +273,7 @@ def _fractured(registers: Registers, edges: Edges) -> Iterator[Found]:
     count = np.searchsorted(group[order], wanted, "right") - low
     edge, write, read = np.repeat(edge, count), np.repeat(write, count), order[spread(low, count)]
     replaced = ~registers.fresh[write] & (registers.version[read] == registers.based[write])
-    missed = np.flatnonzero((registers.own[read] == NONE) & ((micro.read_value[read] == NIL) | replaced))
+    missed = np.flatnonzero((micro.read_value[read] == NIL) | replaced)
     if len(missed):
         at = int(missed[0])
         writer, reader = int(seen.source[edge[at]]), int(seen.target[edge[at]])

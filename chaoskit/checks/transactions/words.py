@@ -9,7 +9,8 @@ from chaoskit.history.operations import Operations
 
 __all__ = ["around", "named", "shown_list"]
 
-_LONGEST = 6
+_LONGEST = 6  # elements of a list
+_STEPS = 10  # of a cycle
 
 
 def named(operations: Operations, position: int) -> str:
@@ -31,7 +32,13 @@ def around(operations: Operations, edges: Edges, why: Callable[[int], str]) -> s
         why: says of an edge (by its place in `edges`) what the history shows; not asked for order in time.
     """
     steps = []
-    for at in range(len(edges)):
+    count = len(edges)
+    left_out = range(_STEPS - 2, count - 2) if count > _STEPS else range(0)
+    for at in range(count):
+        if at in left_out:
+            if at == left_out.start:
+                steps.append(f"… so on over {len(left_out)} more …")
+            continue
         source, target = int(edges.source[at]), int(edges.target[at])
         label = int(edges.label[at])
         if label in (RT, SO):
@@ -40,6 +47,6 @@ def around(operations: Operations, edges: Edges, why: Callable[[int], str]) -> s
         else:
             reason = why(at)
         before = named(operations, source) if at == 0 else f"operation {int(operations.index[source])}"
-        after = f"operation {int(operations.index[target])}" if at == len(edges) - 1 else named(operations, target)
+        after = f"operation {int(operations.index[target])}" if at == count - 1 else named(operations, target)
         steps.append(f"{before} comes before {after}, because {reason}")
     return f"{'; '.join(steps)}: so each of them would have to come before itself"

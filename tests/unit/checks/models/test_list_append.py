@@ -210,6 +210,7 @@ def test_a_ring_longer_than_ten_is_shown_whole() -> None:
     anomaly = next(one for one in script.check().anomalies if one.kind == "G2-item")
     assert len(anomaly.witness) == count
     assert anomaly.large
+    assert "so on over 4 more" in anomaly.sentence
 
 
 def test_sentences_say_why() -> None:
