@@ -15,7 +15,7 @@ from chaoskit.history.operations import NEVER, Operations
 from chaoskit.history.values import shown
 from chaoskit.units import format_duration
 
-__all__ = ["MOST", "draw", "fitted", "harmless"]
+__all__ = ["MOST", "answered", "asked", "draw", "fitted", "harmless"]
 
 MOST = 10  # operations in one diagram
 _LEAST_BAR = 2 * MOST + 4  # columns: every event of ten operations has one of its own
@@ -83,21 +83,35 @@ def _ends(operations: Operations, position: int) -> tuple[int, int]:
 
 def _call(operations: Operations, position: int, plain: bool) -> str:
     """What was asked and answered: "read x → 4", "write x 5 ok"."""
-    parts = [operations.function(position)]
-    key, value, result = (int(column[position]) for column in (operations.key, operations.value, operations.result))
-    outcome = Outcome(int(operations.outcome[position]))
-    if key != NONE:
-        parts.append(shown(operations.of_value(key)))
-    if value != NONE and not (outcome == Outcome.OK and _filled_in(operations.of_value(value), result, operations)):
-        parts.append(shown(operations.of_value(value)))
-    if outcome != Outcome.OK:
-        parts.append("failed" if outcome == Outcome.FAIL else "?")
-    elif value != NONE and result in (NONE, value):  # Jepsen repeats what was written
-        parts.append("ok")
+    parts = [asked(operations, position)]
+    answer = answered(operations, position)
+    if answer is not None:
+        parts.append(f"{'->' if plain else '→'} {answer}")
     else:
-        parts.append(f"{'->' if plain else '→'} {shown(operations.of_value(result))}")
+        outcome = Outcome(int(operations.outcome[position]))
+        parts.append({Outcome.OK: "ok", Outcome.FAIL: "failed"}.get(outcome, "?"))
     text = harmless(" ".join(parts))
     return text.encode("ascii", "backslashreplace").decode() if plain else text
+
+
+def asked(operations: Operations, position: int) -> str:
+    """What was asked: "write x 5". Of a transaction that was answered only that it is one: the answer repeats it."""
+    parts = [operations.function(position)]
+    key, value, result = (int(column[position]) for column in (operations.key, operations.value, operations.result))
+    if key != NONE:
+        parts.append(shown(operations.of_value(key)))
+    done = operations.outcome[position] == Outcome.OK
+    if value != NONE and not (done and _filled_in(operations.of_value(value), result, operations)):
+        parts.append(shown(operations.of_value(value)))
+    return " ".join(parts)
+
+
+def answered(operations: Operations, position: int) -> str | None:
+    """The value that was answered: "4", "nil"; None where the outcome says it all. Jepsen repeats what was written."""
+    value, result = int(operations.value[position]), int(operations.result[position])
+    if operations.outcome[position] != Outcome.OK or (value != NONE and result in (NONE, value)):
+        return None
+    return shown(operations.of_value(result))
 
 
 def _filled_in(asked: Any, result: int, operations: Operations) -> bool:

@@ -141,7 +141,7 @@ class Operations:
         order = np.argsort(invoked, kind="stable")
         return cls.make(
             index=rows["index"][order],
-            process=((rows["worker"].astype(np.int64) << 32) + rows["process"])[order],
+            process=_processes(rows)[order],
             f=rows["f"][order],
             outcome=outcome[order],
             invoked=invoked[order],
@@ -221,6 +221,19 @@ def ranks(began: NDArray[np.int64], ended: NDArray[np.int64]) -> tuple[NDArray[n
     completed = np.full(len(ended), NEVER, dtype=np.int64)
     completed[returned] = rank[len(began) :]
     return rank[: len(began)], completed
+
+
+def _processes(rows: NDArray[np.void]) -> NDArray[np.int64]:
+    """Processes by their number, as all else that is said of a run names them; by worker, too, where workers share
+    numbers (a history that was not put together by `storage.merge`)."""
+    worker, process = rows["worker"].astype(np.int64), rows["process"].astype(np.int64)
+    workers, own = np.unique(worker, return_inverse=True)
+    least, most = np.full(len(workers), NEVER), np.full(len(workers), NONE)
+    np.minimum.at(least, own, process)
+    np.maximum.at(most, own, process)
+    order = np.argsort(least)
+    shared = (least[order][1:] <= most[order][:-1]).any()
+    return (worker << 32) + process if shared else process
 
 
 def _numbers(texts: Sequence[str]) -> NDArray[np.int64]:

@@ -8,41 +8,35 @@ from __future__ import annotations
 
 import gzip
 import json
-import re
 from base64 import b64encode
-from functools import cache
-from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from chaoskit.report.figures import CONFIG, bundle, figures
 from chaoskit.report.json import render as render_json
 from chaoskit.report.model import ReportModel, Timeline, TopologyView, WitnessView
+from chaoskit.report.pages import both, digest, environment, source
 from chaoskit.report.series import timeline_table
 from chaoskit.report.svg import intervals, summary, timeline, topology
 from chaoskit.report.text import ICONS, slug
 
 __all__ = ["render"]
 
-_TEMPLATES = Path(__file__).parent / "templates"
-_UNIT = re.compile(r"(\d) (%|ms|s|min|h)(?!\w)")
 _PLAIN_JSON = 300_000  # bytes; a larger report.json is embedded compressed
 
 
 def render(model: ReportModel) -> str:
     """The whole page."""
-    style, script = _source("page.css"), _source("page.js")
+    style, script = source("page.css"), source("page.js")
     live = figures(model)
     scale = timeline.scale_of(model.timelines) if model.timelines else None
 
     def draw_timeline(one: Timeline) -> Markup:
         assert scale is not None
-        return _both(timeline.render(one, scale), timeline.render(one, scale, narrow=True))
+        return both(timeline.render(one, scale), timeline.render(one, scale, narrow=True))
 
-    return _environment().get_template("report.html.j2").render(
+    return environment().get_template("report.html.j2").render(
         m=model,
         style=Markup(style),
         script=Markup(script),
@@ -64,33 +58,7 @@ def render(model: ReportModel) -> str:
     )  # fmt: skip
 
 
-@cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["nb"] = _unbroken
-    return environment
-
-
-def _unbroken(text: str) -> str:
-    """A number keeps its unit on the same line, and the arrow of a link is one character that cannot be torn apart."""
-    return _UNIT.sub("\\1\u00a0\\2", text.replace("->", "→"))
-
-
-@cache
-def _source(name: str) -> str:
-    return (_TEMPLATES / name).read_text(encoding="utf-8")
-
-
 def _policy(style: str, script: str) -> str:
-    def digest(text: str) -> str:
-        return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
-
     return (
         # Plotly makes empty style elements and fills them by script; the hash of nothing lets exactly these in.
         f"default-src 'none'; script-src {digest(script)} blob:; style-src {digest(style)} {digest('')}; "
@@ -98,16 +66,12 @@ def _policy(style: str, script: str) -> str:
     )
 
 
-def _both(wide: Markup, narrow: Markup) -> Markup:
-    return Markup('<div class="wide">{}</div><div class="narrow">{}</div>').format(wide, narrow)
-
-
 def _witness(one: WitnessView) -> Markup:
-    return _both(intervals.render(one), intervals.render(one, narrow=True))
+    return both(intervals.render(one), intervals.render(one, narrow=True))
 
 
 def _topology(one: TopologyView) -> Markup:
-    return _both(topology.render(one), topology.render(one, narrow=True))
+    return both(topology.render(one), topology.render(one, narrow=True))
 
 
 def _script_json(data: dict[str, Any]) -> Markup:

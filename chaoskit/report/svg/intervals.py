@@ -24,18 +24,25 @@ _ROW = 46.0
 _CLOSEST = 26.0  # pixels between two different instants
 
 
-def render(witness: WitnessView, *, narrow: bool = False) -> Markup:
-    """The picture of one witness."""
+def render(witness: WitnessView, *, narrow: bool = False, timed: bool = True) -> Markup:
+    """The picture of one witness.
+
+    Args:
+        timed: False where instants are but places in an order: then none are written.
+    """
     width = NARROW if narrow else WIDE
     edge = _NARROW_EDGE if narrow else _WIDE_EDGE
     place = _Places(_instants(witness), edge, width - edge)
-    labels, top = _moments(witness, place, width)
+    labels, top = _moments(witness, place, width, timed)
     # Narrow: the answer stands on a line of its own. Slow: the limit is named below the bar.
     row = _ROW + (15.0 if narrow else 0.0) + (12.0 if witness.limit is not None else 0.0)
     bottom = top + row * len(witness.operations)
-    bars = [_bar(op, witness, place, top + row * i, width, narrow) for i, op in enumerate(witness.operations)]
+    bars = [_bar(op, witness, place, top + row * i, width, narrow, timed) for i, op in enumerate(witness.operations)]
     lines = [line(place(m.at), top - 2, place(m.at), bottom, "moment") for m in witness.moments]
-    words = " ".join(f"{op.number}: {op.who}, {op.call}, {op.answer}, {_times(op)}." for op in witness.operations)
+    words = " ".join(
+        f"{op.number}: {op.who}, {op.call}, {op.answer}{f', {_times(op)}' if timed else ''}."
+        for op in witness.operations
+    )
     return figure(
         slug(witness.anchor, "narrow" if narrow else "wide"),
         width,
@@ -100,17 +107,19 @@ def _never(witness: WitnessView) -> float:
     return max(found) + 1.0
 
 
-def _moments(witness: WitnessView, place: _Places, width: float) -> tuple[Markup, float]:
+def _moments(witness: WitnessView, place: _Places, width: float, timed: bool) -> tuple[Markup, float]:
     lanes, parts = Lanes(), []
     for moment in sorted(witness.moments, key=lambda moment: moment.at):
-        label = clipped(f"{moment.label} {_instant(moment.at)}", width - 8, 12)
+        label = clipped(f"{moment.label} {_instant(moment.at)}" if timed else moment.label, width - 8, 12)
         wide = width_of(label)
         at = min(max(place(moment.at) - wide / 2, 0.0), width - wide)
         parts.append(text(at, 13 + lanes.place(at, at + wide + 8) * 17, label, class_="fault"))
     return Markup("").join(parts), lanes.rows * 17 + 6.0
 
 
-def _bar(op: OpView, witness: WitnessView, place: _Places, top: float, width: float, narrow: bool) -> Markup:
+def _bar(
+    op: OpView, witness: WitnessView, place: _Places, top: float, width: float, narrow: bool, timed: bool
+) -> Markup:
     left = place(_begin(op, witness))
     right = place(op.end if op.end is not None else _never(witness))
     call = f"{op.who}: {op.call}"
@@ -123,11 +132,12 @@ def _bar(op: OpView, witness: WitnessView, place: _Places, top: float, width: fl
         x = place(op.due + witness.limit)
         parts.append(line(x, y - 4, x, y + 18, "limit refuted"))
         parts.append(text(x, y + 29, f"limit {duration(witness.limit)}", anchor="middle", class_="limit-text"))
-    parts.append(text(left - 6, y + 11.5, _instant(_begin(op, witness)), anchor="end", class_="tick"))
+    if timed:
+        parts.append(text(left - 6, y + 11.5, _instant(_begin(op, witness)), anchor="end", class_="tick"))
     if op.end is None:
         parts.append(path(f"M{right:.1f},{y:.1f}l8,7l-8,7z", f"op-bar {op.outcome}"))
         parts.append(text(right + 11, y + 11.5, "never", class_="tick"))
-    else:
+    elif timed:
         parts.append(text(right + 6, y + 11.5, _instant(op.end), class_="tick"))
     return Markup("").join(parts)
 
