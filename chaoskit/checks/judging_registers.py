@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from chaoskit.checks.age import staleness
 from chaoskit.checks.forms import only
-from chaoskit.checks.linearize import Puzzle, search, smallest
+from chaoskit.checks.linearize import Machine, Puzzle, search, smallest
 from chaoskit.checks.origins import Origins, decode
 from chaoskit.checks.registers import ORDER, Registers
 from chaoskit.checks.result import Anomaly, Budget, Options, Result, judged
@@ -197,13 +197,15 @@ class _Search:
 
 
 def _puzzle(operations: Operations, origins: Origins, positions: NDArray[np.int64], initial: int) -> Puzzle:
-    shows, makes = origins.shows[positions].tolist(), origins.makes[positions].tolist()
+    pairs = np.stack([origins.shows[positions], origins.makes[positions]])
+    distinct, kinds = np.unique(pairs, axis=1, return_inverse=True)
+    shows, makes = distinct.tolist()
 
-    def step(state: int, one: int) -> int | None:
-        if shows[one] not in (NONE, state):
+    def step(state: Hashable, kind: int) -> Hashable | None:
+        if shows[kind] not in (NONE, state):
             return None
-        return state if makes[one] == NONE else makes[one]
+        return state if makes[kind] == NONE else makes[kind]
 
     completed = np.where(operations.completed[positions] == NEVER, NEVER, origins.ended[positions])
-    looks = [one == NONE for one in makes]
-    return Puzzle(origins.began[positions].tolist(), completed.tolist(), step, initial, looks)  # type: ignore[arg-type]
+    machine = Machine(step, initial, [one == NONE for one in makes])
+    return Puzzle(origins.began[positions].tolist(), completed.tolist(), kinds.ravel().tolist(), machine)

@@ -122,8 +122,8 @@ def _plain(keys: int, values: int = 0) -> Ask:
 def _comparing(number: int, random: randomness.Random) -> Call:
     """Every value once; compares with what may be there, mostly the last value or two that were asked for."""
     kind = random.random()
-    if kind < 0.55:
-        old = random.choice([number, number, number, number - 1, random.randint(0, number), number + 2])
+    if kind < 0.5:
+        old = random.choice([number, number, number, number - 1, random.randint(0, number), number + 2, number + 2])
         return Call(0, "cas", [old, number + 1])
     return Call(0, "write", number + 1) if kind < 0.7 else Call(0, "read")
 
@@ -215,10 +215,10 @@ MUTANTS = [
         "REGISTER",
         "the search tries what is under way",
         _SEARCH,
-        "stack.append((following, done | bit))",
-        "after.discard((following, done | bit))",
+        "stack.append(new)",
+        "after.discard(new)",
     ),
-    _mutant("REGISTER", "what only looks must see the state", _SEARCH, "and step(state, number) is not None", ""),
+    _mutant("REGISTER", "what only looks must see the state", _SEARCH, "if following == _ILLEGAL:", "if False:"),
     _mutant("CAS", "the initial value is the one that is told", _ORIGINS, "numbers.number(frozen(initial))", "NONE"),
     _mutant(
         "CAS",

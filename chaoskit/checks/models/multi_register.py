@@ -15,7 +15,7 @@ import numpy as np
 from chaoskit.checks.bugs import MULTI_REGISTERS
 from chaoskit.checks.forms import only, unlike
 from chaoskit.checks.levels import OBJECTS
-from chaoskit.checks.linearize import Puzzle, search, smallest
+from chaoskit.checks.linearize import Machine, Puzzle, search, smallest
 from chaoskit.checks.result import Alteration, Anomaly, Budget, Options, Result, judged
 from chaoskit.checks.words import called, shortened
 from chaoskit.history.operation import NONE, Outcome
@@ -93,12 +93,11 @@ class MultiRegisterModel:
         only(operations, self.name, self.functions)
         reading = _Reading(operations, options.initial)
         anomalies = reading.plain(range(len(reading.all)))
-        budget, open_, illegal = Budget(options.budget), 0, 0
+        budget, puzzle, open_, illegal = Budget(options.budget), reading.puzzle(), 0, 0
         wrong = {int(one) for anomaly in anomalies for one in anomaly.accused}
         groups = reading.groups()
         for number, group in enumerate(groups):
             if wrong.isdisjoint(reading.all[one].position for one in group):
-                puzzle = reading.puzzle()
                 found = search(puzzle, group, budget)
                 open_ += found.legal is None
                 illegal += found.legal is False
@@ -188,18 +187,24 @@ class _Reading:
     def puzzle(self) -> Puzzle:
         """For the search. A state is a frozenset of (register, value) of all that is not as at the beginning."""
         all_, initial = self.all, self.initial
+        kinds: dict[tuple[_Step, ...], int] = {}
+        for one in all_:
+            kinds.setdefault(one.steps, len(kinds))
+        steps_of = list(kinds)
 
-        def step(state: Any, number: int) -> Any:
+        def step(state: Any, kind: int) -> Any:
             now = dict(state)
-            for one in all_[number].steps:
+            for one in steps_of[kind]:
                 if one.writes:
                     now[one.key] = one.value
                 elif one.value not in (_UNKNOWN, now.get(one.key, initial)):
                     return None
             return frozenset(now.items())
 
-        looks = [not any(True for _ in one.writes()) for one in all_]
-        return Puzzle([one.invoked for one in all_], [one.completed for one in all_], step, frozenset(), looks)
+        looks = [not any(step.writes for step in steps) for steps in kinds]
+        machine = Machine(step, frozenset(), looks)
+        numbers = [kinds[one.steps] for one in all_]
+        return Puzzle([one.invoked for one in all_], [one.completed for one in all_], numbers, machine)
 
     # What is wrong whatever the order, and the smallest part that has none.
 
