@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from chaoskit.errors import ChaosKitError, ExitCode, InternalError, Interrupted, SpecError, StoreError, worst
 from chaoskit.hand.doing import down, fault_help, heal, inject, status, up
-from chaoskit.histories import check, check_help, export_history
+from chaoskit.histories import check, check_help, check_page, export_history
 from chaoskit.stored import analyse, exit_code, find_run, read_json, render, report, runs
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ __all__ = [
     "catalogue",
     "check",
     "check_help",
+    "check_page",
     "describe",
     "doctor",
     "down",

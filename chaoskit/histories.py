@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from chaoskit.checks.files import FileCheck
 
-__all__ = ["check", "check_help", "export_history"]
+__all__ = ["check", "check_help", "check_page", "export_history"]
 
 
 def check(
@@ -58,6 +58,23 @@ def check_help() -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
     from chaoskit.checks.files import formats, models
 
     return models(), formats()
+
+
+def check_page(found: Sequence[FileCheck], output: Path, command: str) -> None:
+    """Write what came of some files as one HTML page that needs neither network nor script.
+
+    Args:
+        command: what to type to get the same again.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
+    from chaoskit.files import replacing
+    from chaoskit.report.check_page import page
+
+    text = page(found, command)
+    with replacing(output, "free space, or name another file") as temporary:
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def export_history(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import shutil
 import sys
 import time
@@ -88,6 +89,10 @@ def check(
         str | None, typer.Option(metavar="FORMAT", help="Write the history in another format, to stdout or --output.")
     ] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where --export goes.")] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write a page with all of it, witnesses as pictures; needs no network."),
+    ] = None,
     json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object (with schema_version) on stdout.")
     ] = False,
@@ -101,13 +106,13 @@ def check(
     """
     from chaoskit import api
     from chaoskit.checks.files import FileCheck
-    from chaoskit.cli.output import as_json, complain, data
+    from chaoskit.cli.output import as_json, complain, data, say
 
     if export is not None or output is not None:
-        return _export(files, format, keyed, model, export, output, json)
+        return _export(files, format, keyed, model, export, output, json or html is not None)
     if files.count("-") > 1:
         raise UsageError("standard input can be read once only")
-    told: list[dict[str, Any]] = []
+    told: list[FileCheck] = []
     codes: list[ExitCode] = []
     for file in files:
         try:
@@ -138,9 +143,12 @@ def check(
         if not json and found.error is None:
             _show(found, apart=bool(codes))
         codes.append(found.exit_code)
-        told.append(found.summary())
+        told.append(found)
+    if html is not None:
+        api.check_page(told, html, shlex.join(["chaoskit", *sys.argv[1:]]))
+        say(f"page: {html}")
     if json:
-        data(as_json({"files": told, "exit_code": int(worst(codes))}))
+        data(as_json({"files": [found.summary() for found in told], "exit_code": int(worst(codes))}))
     return worst(codes)
 
 
@@ -162,7 +170,7 @@ def _export(
     model: str | None,
     to: str | None,
     output: Path | None,
-    json: bool,
+    judged: bool,
 ) -> int:
     """Write one history in another format; say on stderr what the format cannot carry."""
     from chaoskit import api
@@ -170,8 +178,9 @@ def _export(
 
     if to is None:
         raise UsageError("--output says where --export goes", hint="add --export FORMAT")
-    if model is not None or json or len(files) != 1:
-        raise UsageError("--export writes one history and judges none", hint="leave out --model, --json, other files")
+    if model is not None or judged or len(files) != 1:
+        hint = "leave out --model, --json, --html, other files"
+        raise UsageError("--export writes one history and judges none", hint=hint)
     if output is None and sys.stdout.isatty() and to == "parquet":
         raise UsageError("Parquet is not for a terminal", hint="add --output FILE")
     with unread(), _progress(files[0]) as progress:

@@ -37,7 +37,11 @@ def render(witness: WitnessView, *, narrow: bool = False, timed: bool = True) ->
     # Narrow: the answer stands on a line of its own. Slow: the limit is named below the bar.
     row = _ROW + (15.0 if narrow else 0.0) + (12.0 if witness.limit is not None else 0.0)
     bottom = top + row * len(witness.operations)
-    bars = [_bar(op, witness, place, top + row * i, width, narrow, timed) for i, op in enumerate(witness.operations)]
+    # Room for the numbers: of the witness (1, 2, …) or of a file (operation 123,456).
+    indent = max([16.0, *(width_of(str(op.number), 12.5) + 8 for op in witness.operations)])
+    bars = [
+        _bar(op, witness, place, top + row * i, width, indent, narrow, timed) for i, op in enumerate(witness.operations)
+    ]
     lines = [line(place(m.at), top - 2, place(m.at), bottom, "moment") for m in witness.moments]
     words = " ".join(
         f"{op.number}: {op.who}, {op.call}, {op.answer}{f', {_times(op)}' if timed else ''}."
@@ -118,14 +122,22 @@ def _moments(witness: WitnessView, place: _Places, width: float, timed: bool) ->
 
 
 def _bar(
-    op: OpView, witness: WitnessView, place: _Places, top: float, width: float, narrow: bool, timed: bool
+    op: OpView,
+    witness: WitnessView,
+    place: _Places,
+    top: float,
+    width: float,
+    indent: float,
+    narrow: bool,
+    timed: bool,
 ) -> Markup:
     left = place(_begin(op, witness))
     right = place(op.end if op.end is not None else _never(witness))
     call = f"{op.who}: {op.call}"
     words = [call, f"→ {op.answer}"] if narrow else [f"{call} → {op.answer}"]
     parts = [text(0, top + 15, str(op.number), class_="op-number")]
-    parts += [text(16, top + 15 + 15 * i, clipped(w, width - 20, 12.5), class_="op") for i, w in enumerate(words)]
+    room = width - indent - 4
+    parts += [text(indent, top + 15 + 15 * i, clipped(w, room, 12.5), class_="op") for i, w in enumerate(words)]
     y = top + 7 + 15 * len(words)
     parts.append(rect(left, y, right - left, 14, f"op-bar {op.outcome}", rx=2))
     if witness.limit is not None:
