@@ -88,7 +88,8 @@ def power(
 ) -> Power:
     """Plant each bug that the model knows in random answers of a history that it holds, one at a time.
 
-    A model with `per_key = True` judges every key by itself; then only the operations of the altered key are judged.
+    A model with `per_key = True` judges every key by itself, except at the levels that it names as `across_keys`; then
+    only the operations of the altered key are judged.
 
     Args:
         random: which answers. The same seed gives the same places, and the same figures unless the time runs out.
@@ -101,7 +102,8 @@ def power(
         return Power((), (f"the model {model.name} names no bug that could be planted",))
     budget = Budget(options.budget)
     places = np.flatnonzero(operations.ok if window is None else operations.ok & window)
-    parts = _Parts(operations, bool(getattr(model, "per_key", False)))
+    across = options.consistency in getattr(model, "across_keys", ())
+    parts = _Parts(operations, bool(getattr(model, "per_key", False)) and not across)
     randoms = [randomness.Random(random.getrandbits(64)) for _ in model.alterations]
     sources = [_places(places, own, tries) for own in randoms]
     strikes = [Strike(one.kind) for one in model.alterations]

@@ -16,6 +16,7 @@ class Subject:
     """A model, random small histories for it (right and broken systems mixed), and the truth about one of them.
 
     `history(random)` gives 6-10 calls of at least 3 processes; `legal(calls)` is brute force, or a definition.
+    `gate`: how many histories are compared in the gate (levels of one model share what is due to the model).
     `one_sided`: the checker looks at necessary conditions only: what it refutes must be illegal, what it lets pass may
     be either (the share that it misses is printed).
     """
@@ -26,6 +27,7 @@ class Subject:
     legal: Callable[[list[Call]], bool]
     options: Options = field(default_factory=Options)
     one_sided: bool = False
+    gate: int = 5000
 
 
 @dataclass

@@ -9,4 +9,4 @@ from histories.comparing import compare
 
 @pytest.mark.parametrize("subject", subjects(), ids=lambda subject: subject.name)
 def test_no_disagreement_with_brute_force(subject) -> None:
-    print(compare(subject, 5000, 1))
+    print(compare(subject, subject.gate, 1))
