@@ -51,7 +51,13 @@ _OWN: dict[tuple[str, str], str] = {
     ("model", "register"): "chaoskit.checks.models.register:MODEL",
     ("model", "cas-register"): "chaoskit.checks.models.cas_register:MODEL",
     ("model", "multi-register"): "chaoskit.checks.models.multi_register:MODEL",
+    ("model", "mutex"): "chaoskit.checks.models.mutex:MODEL",
+    ("model", "reentrant-mutex"): "chaoskit.checks.models.reentrant_mutex:MODEL",
+    ("model", "fenced-mutex"): "chaoskit.checks.models.fenced_mutex:MODEL",
+    ("model", "kv"): "chaoskit.checks.models.kv:MODEL",
     # `auto` asks formats in this order: the more particular first (Porcupine's kv log is EDN, too), jepsen after them.
+    ("format", "parquet"): "chaoskit.history.interchange.parquet:FORMAT",
+    ("format", "run"): "chaoskit.history.interchange.run:FORMAT",
     ("format", "jepsen"): "chaoskit.history.interchange.jepsen:FORMAT",
     ("format", "jsonl"): "chaoskit.history.interchange.lines:FORMAT",
     ("model", "counter"): "chaoskit.checks.models.counter:MODEL",

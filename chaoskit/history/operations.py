@@ -73,6 +73,8 @@ class Operations:
             `frozendict`-like mappings as tuples of pairs under `Map`. Equal values have equal ids; 1, 1.0 and True are
             three values.
         source: the file, as it is told to people. marks: faults. notes: what was left out while reading, with counts.
+        real_time: False where nothing is known of the order between sessions. Then ranks say that everything overlaps,
+            so that no rule about time can accuse; within a session operations are in order of `invoked`.
     """
 
     index: NDArray[np.int64]
@@ -96,6 +98,7 @@ class Operations:
     source: str = ""
     marks: tuple[Mark, ...] = ()
     notes: tuple[str, ...] = ()
+    real_time: bool = True
 
     def __post_init__(self) -> None:
         sizes = {len(getattr(self, name)) for name in _COLUMNS}

@@ -165,8 +165,11 @@ def write_parquet(history: History, path: Path) -> None:
         )
 
 
-def read_parquet(path: Path) -> History:
+def read_parquet(path: Path | pyarrow.NativeFile) -> History:
     """The history that `write_parquet` wrote; value ids may differ, texts do not.
+
+    Args:
+        path: the file, or what is in it.
 
     Raises:
         StoreError: missing, cut short, not ours, or from a newer chaoskit.

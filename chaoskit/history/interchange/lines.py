@@ -20,7 +20,7 @@ from chaoskit.history.operation import NONE
 from chaoskit.history.operations import NEVER, Operations, ranks
 from chaoskit.history.values import Map
 
-__all__ = ["FORMAT", "Lines"]
+__all__ = ["FORMAT", "Lines", "plain"]
 
 
 class Lines:
@@ -81,7 +81,7 @@ def _write(operations: Operations, out: BinaryIO) -> tuple[str, ...]:
         header["notes"] = list(operations.notes)
     out.write(f"{json.dumps(header, ensure_ascii=False)}\n".encode())
 
-    texts = Texts(operations.values, lambda value: json.dumps(_plain(value), ensure_ascii=False))
+    texts = Texts(operations.values, lambda value: json.dumps(plain(value), ensure_ascii=False))
     functions, nodes = (
         [json.dumps(name, ensure_ascii=False) for name in names] for names in (operations.functions, operations.nodes)
     )
@@ -126,14 +126,14 @@ def _or_null(time: int) -> int | None:
     return None if time == NONE else time
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """A value as JSON; the other way of what `Reading` does."""
     if isinstance(value, tuple):
-        return [_plain(one) for one in value]
+        return [plain(one) for one in value]
     if isinstance(value, frozenset):
-        return {"$set": sorted(map(_plain, value), key=json.dumps)}
+        return {"$set": sorted(map(plain, value), key=json.dumps)}
     if isinstance(value, Map):
         if all(isinstance(key, str) and not key.startswith("$") for key in value):
-            return {str(key): _plain(inner) for key, inner in value.items()}
-        return {"$map": [[_plain(key), _plain(inner)] for key, inner in value.items()]}
+            return {str(key): plain(inner) for key, inner in value.items()}
+        return {"$map": [[plain(key), plain(inner)] for key, inner in value.items()]}
     return value
