@@ -112,7 +112,8 @@ def check(
         return _export(files, format, keyed, model, export, output, json or html is not None)
     if files.count("-") > 1:
         raise UsageError("standard input can be read once only")
-    told: list[FileCheck] = []
+    told: list[dict[str, Any]] = []
+    shown: list[FileCheck] = []  # whole histories: kept for a page only
     codes: list[ExitCode] = []
     for file in files:
         try:
@@ -143,12 +144,13 @@ def check(
         if not json and found.error is None:
             _show(found, apart=bool(codes))
         codes.append(found.exit_code)
-        told.append(found)
+        told.append(found.summary())
+        shown += [found] if html is not None else []
     if html is not None:
-        api.check_page(told, html, shlex.join(["chaoskit", *sys.argv[1:]]))
+        api.check_page(shown, html, shlex.join(["chaoskit", *sys.argv[1:]]))
         say(f"page: {html}")
     if json:
-        data(as_json({"files": [found.summary() for found in told], "exit_code": int(worst(codes))}))
+        data(as_json({"files": told, "exit_code": int(worst(codes))}))
     return worst(codes)
 
 
