@@ -1,0 +1,80 @@
+"""What models of locks share: who holds them, what takes part, and bugs to plant for the power of a check."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chaoskit.checks.result import Alteration
+from chaoskit.history.operation import NONE, Outcome
+from chaoskit.history.operations import Operations
+from chaoskit.history.values import Map
+from chaoskit.units import format_count
+
+__all__ = ["OLD_TOKEN", "TWICE", "owners", "released_later", "unreleased"]
+
+
+def _granted(operations: Operations, position: int, random: random.Random) -> Operations | None:
+    """The holder could not release the lock; whoever acquires it next was given it all the same."""
+    if operations.outcome[position] != Outcome.OK or operations.function(position) != "release":
+        return None
+    outcome = operations.outcome.copy()
+    outcome[position] = Outcome.FAIL
+    return operations.altered(outcome=outcome)
+
+
+def _old_token(operations: Operations, position: int, random: random.Random) -> Operations | None:
+    """An acquisition was given the token of an earlier one."""
+    if operations.outcome[position] != Outcome.OK or operations.function(position) != "acquire":
+        return None
+    same = operations.ok & operations.named("acquire") & (operations.key == operations.key[position])
+    same &= (operations.result != NONE) & (operations.completed < operations.invoked[position])
+    earlier = np.flatnonzero(same & (operations.result != operations.result[position]))[-10:]
+    if not len(earlier) or operations.result[position] == NONE:
+        return None
+    result = operations.result.copy()
+    result[position] = operations.result[random.choice(earlier.tolist())]
+    return operations.altered(result=result)
+
+
+def owners(operations: Operations) -> list[Any]:
+    """Who acquires or releases: the client that the operation names, or its process.
+
+    A value names one by itself, or as the `client` of a map, as Jepsen's tests of Hazelcast do.
+    """
+    named: dict[int, Any] = {NONE: None}
+    for number in np.unique(operations.value).tolist():
+        value = operations.of_value(number)
+        named[number] = value.get("client") if isinstance(value, Map) else value
+    pairs = zip(operations.value.tolist(), operations.process.tolist(), strict=True)
+    return [("process", process) if named[value] is None else ("client", named[value]) for value, process in pairs]
+
+
+def released_later(operations: Operations, owner: list[Any]) -> NDArray[np.bool_]:
+    """Mask of what takes part: what failed does not, nor does an acquisition of unknown outcome after which its owner
+    released nothing: if it took effect nobody else ever held the lock again, so everything is also legal without it.
+    """
+    last: dict[Any, int] = {}  # (key, owner) -> when its last release ended
+    release = operations.named("release")
+    keys, completed = operations.key.tolist(), operations.completed.tolist()
+    for one in np.flatnonzero(release & ~operations.failed).tolist():
+        place = (keys[one], owner[one])
+        last[place] = max(last.get(place, -1), completed[one])
+    kept = ~operations.failed
+    for one in np.flatnonzero(operations.info & ~release).tolist():
+        kept[one] = last.get((keys[one], owner[one]), -1) > int(operations.invoked[one])
+    return kept
+
+
+def unreleased(operations: Operations, kept: NDArray[np.bool_]) -> tuple[str, ...]:
+    """A note about the acquisitions of unknown outcome that take no part, if there are any."""
+    count = int(np.count_nonzero(~kept & operations.info))
+    what = "acquisitions of unknown outcome without a release after them, which may not have happened"
+    return (f"{what}: {format_count(count)}",) if count else ()
+
+
+TWICE = Alteration("granted-twice", _granted)
+OLD_TOKEN = Alteration("old-token", _old_token)

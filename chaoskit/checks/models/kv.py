@@ -1,0 +1,238 @@
+"""Model `kv`: put, get and append of texts per key, as in Porcupine's tests. Exact; near-linear where it can be
+
+A key that is never appended to is a register, and is judged as one: exact and near-linear where its values are unique.
+Other keys are searched, one by one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chaoskit.checks.bugs import REGISTERS
+from chaoskit.checks.elements import dense
+from chaoskit.checks.forms import only, unlike
+from chaoskit.checks.judging_registers import judge
+from chaoskit.checks.linearize import Puzzle
+from chaoskit.checks.result import Alteration, Anomaly, Options, Result, judged
+from chaoskit.checks.searching import LEVEL, by_key, puzzle, searched
+from chaoskit.checks.words import called
+from chaoskit.history.operation import NONE
+from chaoskit.history.operations import Operations
+from chaoskit.units import format_count
+
+__all__ = ["MODEL", "KvModel"]
+
+_EXPECTED = "every get shows what the puts and appends before it left"
+_REMEDY = "stamp the values (nothing is put or appended twice)"
+_AS_REGISTER = {"get": "read", "put": "write"}
+_AS_KV = {"read": "get", "write": "put"}
+_CALLED = re.compile(r"(operation -?\d+ \(process -?\d+: )(read|write)\b")
+
+
+def _as_read(alteration: Alteration) -> Alteration:
+    """A bug of registers in a `get`."""
+
+    def apply(operations: Operations, position: int, random: Any) -> Operations | None:
+        altered = alteration.apply(_renamed(operations, _AS_REGISTER), position, random)
+        return None if altered is None else altered.altered(functions=operations.functions)
+
+    return Alteration(alteration.kind, apply)
+
+
+@dataclass(frozen=True)
+class KvModel:
+    """Texts per key; before anything is put there is the empty text, and nil is the same."""
+
+    name: str = "kv"
+    summary: str = "put, get and append of texts per key: every get shows all that was put and appended before"
+    functions: frozenset[str] = frozenset({"put", "get", "append"})
+    levels: tuple[str, ...] = (LEVEL,)
+    alterations: tuple[Alteration, ...] = tuple(_as_read(one) for one in REGISTERS)
+    per_key: bool = True
+
+    def check(self, operations: Operations, options: Options) -> Result:
+        """Judge a history. Exposed are the gets that began after something of their key had been acknowledged.
+
+        Raises:
+            HistoryError: what is appended, or appended to, is no text. The history's fault.
+        """
+        only(operations, self.name, self.functions)
+        operations = _without_empty(operations)
+        initial = None if options.initial == "" else options.initial
+        options = replace(options, initial=initial)
+        keys = dense(operations)
+        appended = np.zeros(int(keys.max(initial=-1)) + 1, dtype=np.bool_)
+        appended[keys[operations.named("append")]] = True
+        grows = appended[keys]
+        if not grows.any():
+            return _plain(self.name, operations, options)
+        if grows.all():
+            return _growing(self.name, operations, options)
+        plain, growing = np.flatnonzero(~grows), np.flatnonzero(grows)
+        first = _plain(self.name, operations.where(plain), options)
+        second = _growing(self.name, operations.where(growing), options)
+        return _both(operations, first, plain, second, growing)
+
+
+def _renamed(operations: Operations, names: dict[str, str]) -> Operations:
+    return operations.altered(functions=tuple(names.get(one, one) for one in operations.functions))
+
+
+def _without_empty(operations: Operations) -> Operations:
+    """The same with the empty text as nil."""
+    empty = next((number for number, one in enumerate(operations.values) if isinstance(one, str) and not one), NONE)
+    if empty == NONE:
+        return operations
+    value, result = (np.where(one == empty, NONE, one) for one in (operations.value, operations.result))
+    return operations.altered(value=value, result=result)
+
+
+def _plain(name: str, operations: Operations, options: Options) -> Result:
+    """Keys that are never appended to: registers."""
+    put = operations.named("put")
+    result = np.where(put, NONE, operations.result)  # whatever a put answers
+    found = judge(
+        name,
+        frozenset({"read", "write"}),
+        _renamed(operations.altered(result=result), _AS_REGISTER),
+        options,
+    )
+    told = tuple(replace(one, sentence=_CALLED.sub(_kv_name, one.sentence)) for one in found.anomalies)
+    return replace(found, anomalies=told, expected=_EXPECTED)
+
+
+def _kv_name(found: re.Match[str]) -> str:
+    return found[1] + _AS_KV[found[2]]
+
+
+def _growing(name: str, operations: Operations, options: Options) -> Result:
+    """Keys that are appended to: searched."""
+    texts = [operations.values[number] if number != NONE else "" for number in range(-1, len(operations.values))]
+    functions = [operations.function(at) for at in range(len(operations))]
+    values, results = operations.value.tolist(), operations.result.tolist()
+    gets = operations.named("get")
+    for at in np.flatnonzero(~gets & ~operations.failed).tolist():
+        if not isinstance(texts[values[at] + 1], str):
+            raise unlike(operations, at, "is no text, and texts are appended to its key", hint="append joins texts")
+    initial = "" if options.initial is None else options.initial
+    parts = by_key(operations, operations.ok | (operations.info & ~gets))
+
+    def made(part: NDArray[np.int64]) -> tuple[NDArray[np.int64], Puzzle]:
+        meaning = [
+            (functions[one], texts[(results if functions[one] == "get" else values)[one] + 1]) for one in part.tolist()
+        ]
+        shown = "\n".join(str(text) for f, text in meaning if f == "get")
+        # Of unknown outcome, and part of nothing that anybody was shown: it can always be placed "never".
+        unseen = operations.info[part] & [bool(text) and text not in shown for _, text in meaning]
+        meaning = [one for one, out in zip(meaning, unseen.tolist(), strict=True) if not out]
+        return part[~unseen], puzzle(operations, part[~unseen], meaning, _step, initial, _looks)
+
+    found = searched(
+        name,
+        operations,
+        (made(part) for part in parts),
+        len(parts),
+        options,
+        expected=_EXPECTED,
+        exposed=_exposed(operations),
+        remedy=_REMEDY,
+    )
+    return replace(found, anomalies=_merged(_named(operations, one, options) for one in found.anomalies))
+
+
+def _named(operations: Operations, one: Anomaly, options: Options) -> Anomaly:
+    """An anomaly by the name that it has where the witness is a register, or shows what had failed."""
+    witness = np.asarray(one.witness, dtype=np.int64)
+    part = operations.where(witness)
+    if not one.left_out and not part.named("append").any():
+        plain = _plain("kv", part, options).anomalies
+        if plain:
+            return replace(plain[0], count=one.count, witness=_at(witness, plain[0].witness), accused=one.accused)
+    if one.kind != "thin-air":
+        return one
+    at = int(witness[0])
+    shown = operations.of_value(operations.result[at])
+    for failed in np.flatnonzero(operations.failed & (operations.key == operations.key[at])).tolist():
+        text = operations.of_value(operations.value[failed])
+        appends = operations.function(failed) == "append"
+        if isinstance(text, str) and (text == shown or (appends and isinstance(shown, str) and text in shown)):
+            risen = operations.completed[failed] < operations.invoked[at]
+            return replace(
+                one,
+                kind="resurrection" if risen else "aborted-read",
+                witness=tuple(sorted((failed, at))),
+                sentence=f"{called(operations, at)} shows what {called(operations, failed)} asked for, which "
+                f"{'had failed before it began' if risen else 'failed'}; nothing else explains it",
+            )
+    return one
+
+
+def _at(place: NDArray[np.int64], witness: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(int(place[one]) for one in witness)
+
+
+def _merged(anomalies: Iterable[Anomaly]) -> tuple[Anomaly, ...]:
+    """One anomaly of each kind."""
+    kinds: dict[str, Anomaly] = {}
+    for one in anomalies:
+        first = kinds.get(one.kind)
+        if first is None:
+            kinds[one.kind] = one
+        else:
+            accused = np.append(first.accused, one.accused)
+            kinds[one.kind] = replace(first, count=first.count + one.count, accused=accused)
+    return tuple(kinds.values())
+
+
+def _step(state: str, asked: tuple[str, str]) -> str | None:
+    f, text = asked
+    if f == "get":
+        return state if state == text else None
+    return text if f == "put" else state + text
+
+
+def _looks(asked: tuple[str, str]) -> bool:
+    return asked[0] == "get"
+
+
+def _exposed(operations: Operations) -> int:
+    keys = dense(operations)
+    first = np.full(int(keys.max(initial=-1)) + 1, np.iinfo(np.int64).max)
+    changes = np.flatnonzero(operations.ok & ~operations.named("get"))
+    np.minimum.at(first, keys[changes], operations.completed[changes])
+    gets = np.flatnonzero(operations.ok & operations.named("get"))
+    return int(np.count_nonzero(first[keys[gets]] < operations.invoked[gets]))
+
+
+def _both(
+    operations: Operations, plain: Result, at: NDArray[np.int64], growing: Result, where: NDArray[np.int64]
+) -> Result:
+    """One verdict over keys that are registers and keys that are not."""
+    anomalies = _merged(
+        replace(one, witness=_at(place, one.witness), accused=place[one.accused])
+        for found, place in ((plain, at), (growing, where))
+        for one in found.anomalies
+    )
+    reasons = (*plain.reasons, *growing.reasons)
+    return judged(
+        plain.model,
+        LEVEL,
+        _EXPECTED,
+        len(operations),
+        plain.exposed + growing.exposed,
+        anomalies,
+        reasons=reasons,
+        notes=(f"gets, puts of keys that are never appended to: {format_count(len(at))}", *plain.notes, *growing.notes),
+        numbers=plain.numbers,
+        refuted=LEVEL if anomalies else None,
+        not_refuted=LEVEL if not anomalies and not reasons else None,
+    )
+
+
+MODEL = KvModel()
