@@ -58,6 +58,7 @@ _OWN: dict[tuple[str, str], str] = {
     # `auto` asks formats in this order: the more particular first (Porcupine's kv log is EDN, too), jepsen after them.
     ("format", "parquet"): "chaoskit.history.interchange.parquet:FORMAT",
     ("format", "run"): "chaoskit.history.interchange.run:FORMAT",
+    ("format", "elle"): "chaoskit.history.interchange.elle:FORMAT",
     ("format", "jepsen"): "chaoskit.history.interchange.jepsen:FORMAT",
     ("format", "jsonl"): "chaoskit.history.interchange.lines:FORMAT",
     ("model", "counter"): "chaoskit.checks.models.counter:MODEL",

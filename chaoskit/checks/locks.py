@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chaoskit.checks.forms import unlike
 from chaoskit.checks.result import Alteration
 from chaoskit.history.operation import NONE, Outcome
 from chaoskit.history.operations import Operations
@@ -41,16 +42,22 @@ def _old_token(operations: Operations, position: int, random: random.Random) -> 
 
 
 def owners(operations: Operations) -> list[Any]:
-    """Who acquires or releases: the client that the operation names, or its process.
+    """Who acquires or releases: the `client` of the map that is the operation's value, as in Jepsen's tests of
+    Hazelcast; its process where there are no such maps.
 
-    A value names one by itself, or as the `client` of a map, as Jepsen's tests of Hazelcast do.
+    Raises:
+        HistoryError: some operations name a client and others do not. The history's fault.
     """
-    named: dict[int, Any] = {NONE: None}
+    named: dict[int, Any] = {}
     for number in np.unique(operations.value).tolist():
         value = operations.of_value(number)
-        named[number] = value.get("client") if isinstance(value, Map) else value
-    pairs = zip(operations.value.tolist(), operations.process.tolist(), strict=True)
-    return [("process", process) if named[value] is None else ("client", named[value]) for value, process in pairs]
+        named[number] = value.get("client") if isinstance(value, Map) else None
+    found = [named[number] for number in operations.value.tolist()]
+    if all(client is None for client in named.values()):
+        return operations.process.tolist()  # type: ignore[no-any-return]
+    if None in found:
+        raise unlike(operations, found.index(None), "names no client, and others do", hint="value: {client: NAME}")
+    return found
 
 
 def released_later(operations: Operations, owner: list[Any]) -> NDArray[np.bool_]:

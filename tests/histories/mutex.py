@@ -13,7 +13,7 @@ from histories.simulate import FAILED, Call, simulate
 
 
 class Locks:
-    """Locks with at most one bug. Who acquires is named by the value of the operation, else it is the process."""
+    """Locks with at most one bug. Who acquires is named by the operation, else it is the process."""
 
     BUGS = ("none", "shared", "forgets", "anybody", "token", "refuses")
 
@@ -24,7 +24,7 @@ class Locks:
 
     def __call__(self, call: Call, random: randomness.Random) -> Any:
         bug = self.bug if random.random() < 0.7 else "none"
-        owner = call.process if call.value is None else call.value
+        owner = call.process if call.value is None else call.value["client"]
         held = self.held.setdefault(call.key, [])
         if call.f == "acquire":
             mine = not held or (self.depth > 1 and held[0] == owner and len(held) < self.depth)
@@ -43,7 +43,7 @@ class Locks:
 
 def _ask(named: bool, keys: int) -> Any:
     def ask(number: int, random: randomness.Random) -> Call:
-        owner = random.choice("ab") if named else None
+        owner = {"client": random.choice("ab")} if named else None
         key = random.randrange(keys) if keys > 1 else None
         return Call(0, "acquire" if random.random() < 0.55 else "release", owner, key)
 
@@ -60,7 +60,7 @@ def plain(state: Any, op: Op) -> Any:
 
 
 def reentrant(state: Any, op: Op) -> Any:
-    held, owner = dict(state), op.process if op.value is None else op.value
+    held, owner = dict(state), op.process if op.value is None else op.value["client"]
     line = held.get(op.key, "")
     mine = f"[{owner}]"
     if op.f == "acquire" and line.replace(mine, "") == "":
@@ -72,7 +72,7 @@ def reentrant(state: Any, op: Op) -> Any:
 
 def fenced(state: Any, op: Op) -> Any:
     """The tokens given out so far, of each key, and behind them who holds it."""
-    held, owner = dict(state), op.process if op.value is None else op.value
+    held, owner = dict(state), op.process if op.value is None else op.value["client"]
     tokens, holder = held.get(op.key, ((), "nobody"))
     if op.f == "acquire" and holder == "nobody":
         given = () if op.info or op.result is None else (op.result,)
@@ -145,7 +145,13 @@ MUTANTS = [
         "kept[one] = last.get((keys[one], owner[one]), -1) > int(operations.invoked[one])",
         "kept[one] = False",
     ),
-    _mutant("REENTRANT", "a name goes before the process", _LOCKS, "if named[value] is None else", "if True else"),
+    _mutant(
+        "REENTRANT",
+        "a name goes before the process",
+        _LOCKS,
+        "if any(client is None for",
+        "if True or any(client is None for",
+    ),
     _mutant("FENCED", "tokens grow", f"{_MODELS}/fenced_mutex.py", "token > highest", "token >= highest"),
     _mutant("FENCED", "the holder releases", f"{_MODELS}/fenced_mutex.py", "if holder == owner else", "if holder else"),
     _mutant("FENCED", "it is held once", f"{_MODELS}/fenced_mutex.py", "if holder is not None:", "if holder == 0:"),

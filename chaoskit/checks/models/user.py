@@ -254,7 +254,9 @@ def _hashable(state: Any, what: str) -> None:
 
 
 def _other_answer(operations: Operations, position: int, random: random.Random) -> Operations | None:
-    """An operation gives the answer of another one of its name."""
+    """An operation gives the answer of another one of its name; not where all that is answered is what was asked."""
+    if operations.result[position] == operations.value[position]:
+        return None
     same = operations.ok & (operations.f == operations.f[position]) & (operations.key == operations.key[position])
     others = np.unique(operations.result[same])
     others = others[others != operations.result[position]]
