@@ -59,15 +59,19 @@ class Chains:
         return found
 
     def newest_before(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Per cluster the latest start of its writer and of its ancestors' writers, and whose that is."""
-        start = np.where(self.straight, self.origins.start, NONE)[self.order]
-        rank = np.empty(len(start), dtype=np.int64)
-        sort = np.argsort(start, kind="stable")
-        rank[sort] = np.arange(len(start))
-        greatest = np.maximum.accumulate(rank + self._segment * len(start)) - self._segment * len(start)
-        newest, holder = np.empty_like(start), np.empty_like(start)
-        newest[self.order] = start[sort[greatest]]
-        holder[self.order] = self.order[sort[greatest]]
+        """Per cluster the latest start of its writer and of its ancestors' writers, and whose that is. By doubling, as
+        in `chained`: also where a chain is split.
+        """
+        here = np.arange(len(self.head))
+        jump = np.where(self.origins.parent == NONE, here, self.origins.parent)
+        newest, holder = self.origins.start, here
+        for _ in range(len(here).bit_length()):
+            better = newest[jump] > newest
+            newest, holder = np.where(better, newest[jump], newest), np.where(better, holder[jump], holder)
+            further = jump[jump]
+            if np.array_equal(further, jump):
+                break
+            jump = further
         return newest, holder
 
     def known_after(self, first: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

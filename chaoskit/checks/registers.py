@@ -214,29 +214,41 @@ class Registers:
         one, other = clashes(first, last)
         if not len(one):
             return None
-        sides = [self._side(int(one[0])), self._side(int(other[0]))]
-        names = [" and ".join(self._called(one) for one in dict.fromkeys(side[:2])) for side in sides]
+        a, b = int(one[0]), int(other[0])
+        ended, began, link = self._side(a, int(last[b]), int(first[b]))
+        since = int(origins.ended[ended]) if ended != NONE else int(first[a])
+        ended_b, began_b, link_b = self._side(b, int(origins.began[began]), since)
+        sides = [[position for position in side if position != NONE] for side in ((ended, began), (ended_b, began_b))]
+        names = [" and ".join(self._called(position) for position in dict.fromkeys(side)) for side in sides]
         return self._anomaly(
             "flip-flop",
             np.empty(0, dtype=np.int64),
-            [*sides[0][:2], *sides[1][:2], *sides[0][2:], *sides[1][2:]],
+            [*sides[0], *sides[1], *link, *link_b],
             f"values took turns: what {names[0]} show cannot come entirely before what {names[1]} show, nor after it",
             count=len(one),
         )
 
-    def _side(self, block: int) -> list[int]:
-        """Of a cluster (or chain) what ended first and what began last, and what leads from one to the other."""
+    def _side(self, block: int, before: int, after: int) -> tuple[int, int, list[int]]:
+        """Of a cluster (or chain) one operation that ended before a rank, one that began after another, and what leads
+        from one to the other: as little as possible. NONE: the initial value, which was there before everything.
+        """
         origins = self.origins
         inside = np.arange(len(origins.writer)) == block if self.chains is None else self.chains.head == block
-        writers = origins.writer[inside]
-        seers = origins.seer[self.sound & inside[origins.cluster]]
-        members = np.concatenate([writers[writers != NONE], seers])
-        ended, began = int(members[np.argmin(origins.ended[members])]), int(members[np.argmax(origins.began[members])])
-        if self.chains is None:
-            return [ended, began]
-        depth = self.chains.depth
-        homes = sorted((self._home(ended), self._home(began)), key=lambda cluster: int(depth[cluster]))
-        return [ended, began, *self._between(homes[1], homes[0])]
+        written = np.flatnonzero(inside & (origins.writer != NONE))
+        seers = np.flatnonzero(self.sound & inside[origins.cluster])
+        members = np.concatenate([origins.writer[written], origins.seer[seers]])
+        clusters = np.concatenate([written, origins.cluster[seers]])
+        depth = np.zeros(len(members), dtype=np.int64) if self.chains is None else self.chains.depth[clusters]
+        soon = np.flatnonzero(origins.ended[members] < before)
+        ended = int(soon[np.argmax(depth[soon])]) if len(soon) else NONE
+        late = np.flatnonzero(origins.began[members] > after)
+        onward = late[depth[late] >= (depth[ended] if ended != NONE else 0)]
+        late = onward if len(onward) else late
+        began = int(late[np.argmin(depth[late])])
+        ends = (int(clusters[began]), int(clusters[ended]) if ended != NONE else block)
+        later, sooner = sorted(ends, key=lambda cluster: 0 if self.chains is None else -int(self.chains.depth[cluster]))
+        link = [] if self.chains is None else self._between(later, sooner)
+        return int(members[ended]) if ended != NONE else NONE, int(members[began]), link
 
     # Witnesses and words.
 
