@@ -40,6 +40,8 @@ def _view(index: int, cell: CellAnalysis, finding: Finding, claim: Claim | None)
     # Only a limit of the latency itself can be drawn at an operation; a recovery time is no operation's.
     condition = claim.condition if claim else None
     limit = condition.value if condition is not None and condition.quantity in LATENCIES else None
+    # A model's sentences name operations as the history does; others do not name them.
+    by_index = claim is not None and claim.consistency is not None
     return WitnessView(
         label=f"W{index}",
         anchor=slug("witness", index),
@@ -48,7 +50,7 @@ def _view(index: int, cell: CellAnalysis, finding: Finding, claim: Claim | None)
         trial=cell.trial,
         kind=witness.kind,
         sentence=witness.sentence,
-        operations=tuple(_operation(i, op) for i, op in enumerate(operations, 1)),
+        operations=tuple(_operation(op.index if by_index else i, op) for i, op in enumerate(operations, 1)),
         moments=tuple(_moments(cell, operations)),
         limit=limit,
         left_out=len(witness.operations) - len(operations),

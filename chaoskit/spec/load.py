@@ -14,12 +14,13 @@ from typing import Any, NamedTuple
 
 from chaoskit.errors import Problem, SpecError
 from chaoskit.spec import overrides as setting
+from chaoskit.spec.claim_shapes import WINDOWS
 from chaoskit.spec.claims import parse
 from chaoskit.spec.model import Arrivals, Claim, Experiment, Injection, Traffic, Variant, Window
 from chaoskit.spec.nodes import Node, Place, emit, parse_file
 from chaoskit.spec.shapes import BAD, NAME, good
 from chaoskit.spec.suggest import did_you_mean
-from chaoskit.spec.surface import EXPERIMENT, WINDOWS, default_id
+from chaoskit.spec.surface import EXPERIMENT, default_id
 
 __all__ = ["DEFAULT_STEADY_STATE", "Loaded", "load_experiment", "read_experiment"]
 

@@ -34,7 +34,7 @@ def test_claimed_checked_again_and_exported(user, tiny: Path) -> None:
 
     exported = user.folder / "history.edn"
     assert user("check", str(folder), "--export", "jepsen", "-o", str(exported)).code == ExitCode.OK
-    (other,) = user("check", str(exported), "--model", "register", "--keyed", "--json").json["files"]
+    (other,) = user("check", str(exported), "--model", "register", "--keyed", "--no-power", "--json").json["files"]
     assert (other["verdict"], other["exposed"]) == ("held", finding["exposed"])
 
     assert user("check", str(folder), "--model", "unique-ids").code == ExitCode.USAGE
