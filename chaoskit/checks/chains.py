@@ -53,10 +53,12 @@ class Chains:
 
     def ancestors(self, cluster: int) -> list[int]:
         """The clusters that lead to this one, this one first, up to the head or once around a circle."""
-        found = [cluster]
-        while (above := int(self.origins.parent[found[-1]])) != NONE and above != cluster:
-            found.append(above)
-        return found
+        found = {cluster: None}  # in order
+        above = int(self.origins.parent[cluster])
+        while above != NONE and above not in found:
+            found[above] = None
+            above = int(self.origins.parent[above])
+        return list(found)
 
     def newest_before(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Per cluster the latest start of its writer and of its ancestors' writers, and whose that is. By doubling, as

@@ -85,6 +85,11 @@ def test_values_that_come_from_each_other_came_out_of_thin_air() -> None:
     assert (kinds(result), result.anomalies[0].witness) == ({"thin-air": 3}, (0, 1, 2))
 
 
+def test_what_hangs_on_a_circle_is_judged_too() -> None:
+    rows = [(0, "cas", (1, 2), 10, 90), (1, "cas", (2, 1), 11, 91), (2, "cas", (2, 3), 1, 95), (3, "read", 3, 2, 3)]
+    assert "future-read" in kinds(check(*rows))
+
+
 def test_a_long_circle_is_shown_by_one_of_them() -> None:
     result = check(*[(at, "cas", (at, (at + 1) % 30), 1 + at, 100 + at) for at in range(30)], initial=-1)
     (one,) = result.anomalies
