@@ -10,7 +10,7 @@ from pathlib import Path
 
 from chaoskit.errors import StoreError
 
-__all__ = ["replacing"]
+__all__ = ["replacing", "writing"]
 
 
 @contextmanager
@@ -35,3 +35,23 @@ def replacing(path: Path, hint: str) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
         except OSError:
             pass
+
+
+@contextmanager
+def writing(path: Path, hint: str) -> Iterator[Path]:
+    """As `replacing`, for files that a user names: what is there and is no file (/dev/stdout, a pipe, a disk) is
+    written to, and never replaced. Arguments and errors are the same.
+
+    Raises:
+        StoreError: it is a folder, too.
+    """
+    if path.is_dir():
+        raise StoreError(f"cannot write {path}: it is a folder", hint="name a file in it")
+    if not path.exists() or path.is_file():
+        with replacing(path, hint) as temporary:
+            yield temporary
+        return
+    try:
+        yield path
+    except OSError as error:
+        raise StoreError(f"cannot write {path}: {error.strerror or error}", hint=hint) from error

@@ -69,12 +69,12 @@ def check_page(found: Sequence[FileCheck], output: Path, command: str) -> None:
     Raises:
         StoreError: it cannot be written.
     """
-    from chaoskit.files import replacing
+    from chaoskit.files import writing
     from chaoskit.report.check_page import page
 
     text = page(found, command)
-    with replacing(output, "free space, or name another file") as temporary:
-        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
+    with writing(output, "free space, or name another file") as place:
+        place.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def export_history(

@@ -110,6 +110,8 @@ def check(
 
     if export is not None or output is not None:
         return _export(files, format, keyed, model, export, output, json or html is not None)
+    if html is not None and str(html) == "-":
+        raise UsageError("--html writes a file, not standard output", hint="name one: --html page.html")
     if files.count("-") > 1:
         raise UsageError("standard input can be read once only")
     told: list[dict[str, Any]] = []
