@@ -59,6 +59,7 @@ _OWN: dict[tuple[str, str], str] = {
     ("format", "parquet"): "chaoskit.history.interchange.parquet:FORMAT",
     ("format", "run"): "chaoskit.history.interchange.run:FORMAT",
     ("format", "elle"): "chaoskit.history.interchange.elle:FORMAT",
+    ("format", "porcupine"): "chaoskit.history.interchange.porcupine:FORMAT",
     ("format", "jepsen"): "chaoskit.history.interchange.jepsen:FORMAT",
     ("format", "jsonl"): "chaoskit.history.interchange.lines:FORMAT",
     ("model", "counter"): "chaoskit.checks.models.counter:MODEL",
