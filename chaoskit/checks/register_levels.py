@@ -28,7 +28,7 @@ from chaoskit.history.operation import NONE
 from chaoskit.history.operations import Operations
 from chaoskit.units import format_count
 
-__all__ = ["EVERYWHERE", "EXPECTED", "WHOLE", "judge_level"]
+__all__ = ["EVERYWHERE", "EXPECTED", "WHOLE", "at_level", "judge_level"]
 
 EXPECTED = {
     "read-your-writes": "every answer shows its session's own last write, or something newer",
@@ -39,7 +39,7 @@ EXPECTED = {
     "sequential": "one order of all operations that keeps each client's own explains all answers",
 }
 WHOLE = frozenset({"causal", "sequential"})  # levels that do not judge every key by itself
-EVERYWHERE = frozenset({"thin-air", "aborted-read", "resurrection", "cyclic-co"})  # what no level allows
+EVERYWHERE = frozenset({"thin-air", "aborted-read", "resurrection", "duplicate", "cyclic-co"})  # what no level allows
 _SERVERS = frozenset({"monotonic-writes", "writes-follow-reads"})
 _LINEARIZABLE = "linearizable"
 
@@ -62,7 +62,7 @@ def judge_level(model: str, functions: frozenset[str], operations: Operations, o
     reasons: list[str] = []
     if plain or origins.ambiguous.any():
         found, reasons = _below(story, plain, level, options, budget)
-    found = sorted([_weakest(one, level) for one in (*plain, *found)], key=lambda one: OBJECTS.index(one.level))
+    found = sorted([at_level(one, level) for one in (*plain, *found)], key=lambda one: OBJECTS.index(one.level))
     held = not found and not reasons
     levels = [one.level for one in found]
     return judged(
@@ -81,7 +81,7 @@ def judge_level(model: str, functions: frozenset[str], operations: Operations, o
     )
 
 
-def _weakest(one: Anomaly, level: str) -> Anomaly:
+def at_level(one: Anomaly, level: str) -> Anomaly:
     """What no level allows refutes the one that is asked for, too, be it not the first of the weakest ones."""
     return replace(one, level=level) if one.kind in EVERYWHERE and level not in WHOLE else one
 

@@ -24,6 +24,9 @@ from chaoskit.checks.forms import only
 from chaoskit.checks.growing import Additions, Growth, Shapes
 from chaoskit.checks.grown import Words, anomalies, apart_from_order, by_themselves
 from chaoskit.checks.levels import OBJECTS, weakest
+from chaoskit.checks.list_levels import judge_lists
+from chaoskit.checks.list_sessions import Lists
+from chaoskit.checks.register_levels import WHOLE
 from chaoskit.checks.result import Alteration, Anomaly, Options, Result, judged
 from chaoskit.history.operation import NONE
 from chaoskit.history.operations import Operations
@@ -40,14 +43,19 @@ class Append:
     name = "append"
     summary = "append x / read the whole list: every read answers all that was appended before it, in one order"
     functions = frozenset({"append", "read"})
-    levels: tuple[str, ...] = ("linearizable",)
+    levels: tuple[str, ...] = OBJECTS[::-1]
     alterations: tuple[Alteration, ...] = LISTS
     per_key = True
+    across_keys = WHOLE
 
     def check(self, operations: Operations, options: Options) -> Result:
-        """Judge a history; see the module for the rules."""
+        """Judge a history; see the module for the rules, and `chaoskit.checks.list_levels` for weaker levels."""
         growth, found, wrong, unstamped = decode(operations)
         told = anomalies(growth, _WORDS, found, wrong)
+        level = options.consistency
+        if level is not None and level != "linearizable":
+            lists = Lists(operations, growth.keys, found, _judged_keys(growth))
+            return judge_lists(self.name, lists, told, unstamped, options, level)
         return judged(
             self.name,
             "linearizable",
@@ -62,6 +70,12 @@ class Append:
 
 
 MODEL = Append()
+
+
+def _judged_keys(growth: Growth) -> NDArray[np.bool_]:
+    """Mask of operations whose key is not left out."""
+    there = np.union1d(growth.additions.key, growth.keys[growth.reads])
+    return np.isin(growth.keys, there)
 
 
 def decode(
