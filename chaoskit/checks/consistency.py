@@ -111,8 +111,8 @@ class _Chosen:
         history = evidence.history
         given = Operations.of(history)
         place = np.searchsorted(history.rows["index"], given.index)
-        known = np.equal(given.f, NONE, dtype=np.bool_)
-        known = ~known  # what never left the harness may have no function, and touched nothing
+        # What never left the harness may have no function, and touched nothing.
+        known = np.not_equal(given.f, NONE, dtype=np.bool_)
         ours = known & (given.named(*model.functions) if model.functions else True)
         foreign = np.unique(given.key[known & ~ours & (given.key != NONE)])
         ours &= ~np.isin(given.key, foreign)
@@ -208,8 +208,11 @@ def _judged(draft: Finding, chosen: _Chosen, model: Model, options: Options, see
     if reasons:
         return Consistent(draft.model_copy(update={"observed": clean, "reasons": reasons}), nobody())
     planted, notes = _power(chosen, given, model, options, seed)
-    update = {"verdict": "held", "observed": clean, "planted": planted, "notes": (*notes, *draft.notes)}
-    return Consistent(draft.model_copy(update=update), nobody())
+    update = {"observed": clean, "planted": planted, "notes": (*notes, *draft.notes)}
+    if planted and not any(one.found for one in planted):
+        places = many(sum(one.struck for one in planted), "bug")
+        return _open(draft.model_copy(update=update), f"of {places} planted in these answers none would have been seen")
+    return Consistent(draft.model_copy(update={**update, "verdict": "held"}), nobody())
 
 
 def _power(

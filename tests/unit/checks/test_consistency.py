@@ -9,6 +9,7 @@ import pytest
 
 from chaoskit.checks.conditions import Evidence
 from chaoskit.checks.consistency import Consistent, judge_consistency
+from chaoskit.checks.power import Power, Strike
 from chaoskit.checks.sample import Load
 from chaoskit.history.frame import History
 from chaoskit.history.operation import Answer, ErrorCode, Outcome
@@ -61,6 +62,14 @@ def test_a_sound_register_is_held_with_its_power(wide: Any) -> None:
     assert found.observed == "no anomaly in 779 answers that could have shown one"
     assert found.planted and all(one.struck == 100 for one in found.planted)
     assert any("the history would have shown it" in note for note in found.notes)
+
+
+def test_a_history_that_could_have_shown_nothing_is_not_held(wide: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    blind = Power((Strike("stale-read", 40, 0, 40), Strike("lost-write", 0, 0, 0)))
+    monkeypatch.setattr("chaoskit.checks.consistency.power", lambda *_, **__: blind)
+    found = judged(traffic(wide)).finding
+    assert found.verdict == "inconclusive"
+    assert found.reasons == ("of 40 bugs planted in these answers none would have been seen",)
 
 
 def test_a_stale_class_is_refuted_and_the_other_is_not(wide: Any) -> None:
@@ -131,6 +140,7 @@ def test_every_class_needs_enough(wide: Any) -> None:
 
 
 def test_what_never_left_the_harness_is_nobodys_fault(wide: Any) -> None:
+    wide.functions.append("delete")
     traffic(wide)
     for n in range(50):
         wide.unsent(n / 10, key="k")
