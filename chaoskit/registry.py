@@ -43,6 +43,7 @@ _OWN: dict[tuple[str, str], str] = {
     ("invariant", "immutable"): "chaoskit.checks.immutable:check",
     ("invariant", "acknowledged-survive"): "chaoskit.checks.acknowledged:check",
     ("model", "append"): "chaoskit.checks.models.append:MODEL",
+    ("model", "convergence"): "chaoskit.checks.models.convergence:MODEL",
     ("model", "set"): "chaoskit.checks.models.set_grow:MODEL",
     ("model", "set-full"): "chaoskit.checks.models.set_full:MODEL",
     ("model", "fifo-queue"): "chaoskit.checks.models.fifo_queue:MODEL",
@@ -58,6 +59,9 @@ _OWN: dict[tuple[str, str], str] = {
     # `auto` asks formats in this order: the more particular first (Porcupine's kv log is EDN, too), jepsen after them.
     ("format", "parquet"): "chaoskit.history.interchange.parquet:FORMAT",
     ("format", "run"): "chaoskit.history.interchange.run:FORMAT",
+    ("format", "polysi"): "chaoskit.history.interchange.polysi:FORMAT",
+    ("format", "dbcop"): "chaoskit.history.interchange.dbcop:FORMAT",
+    ("format", "dbcop-hist"): "chaoskit.history.interchange.dbcop:HIST",
     ("format", "elle"): "chaoskit.history.interchange.elle:FORMAT",
     ("format", "porcupine"): "chaoskit.history.interchange.porcupine:FORMAT",
     ("format", "jepsen"): "chaoskit.history.interchange.jepsen:FORMAT",
