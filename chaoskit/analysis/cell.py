@@ -153,10 +153,9 @@ def _consistent(plan: Plan, cell: CellPlan, evidence: Evidence) -> dict[str, Con
         for workload in plan.target.workloads
         if workload.name == experiment.traffic.workload
         for one in workload.classes
-        if one.name in sent
     }
     claims = [claim for claim in experiment.claims if claim.consistency is not None]
-    return {claim.id: judge_consistency(claim, evidence, classes, cell.seed) for claim in claims}
+    return {claim.id: judge_consistency(claim, evidence, classes, sent, cell.seed) for claim in claims}
 
 
 def _all_of_it(claim: Claim) -> bool:

@@ -11,7 +11,7 @@ something about the system, not about one file.
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,10 +25,10 @@ from chaoskit.checks.model import Finding, Planted, Witness
 from chaoskit.checks.power import power
 from chaoskit.checks.result import Model, Options, Result
 from chaoskit.checks.witness import many, operations
-from chaoskit.errors import ChaosKitError, HistoryError
+from chaoskit.errors import ChaosKitError
+from chaoskit.history.interchange.parquet import of_run
 from chaoskit.history.operation import NONE
 from chaoskit.history.operations import Operations
-from chaoskit.history.texts import parsed
 from chaoskit.history.windows import Span, counted
 from chaoskit.spec.claims import consistency_text
 from chaoskit.spec.model import Claim, Consistency
@@ -45,11 +45,14 @@ class Consistent:
     accused: NDArray[np.int64]
 
 
-def judge_consistency(claim: Claim, evidence: Evidence, classes: Mapping[str, str], seed: int) -> Consistent:
+def judge_consistency(
+    claim: Claim, evidence: Evidence, classes: Mapping[str, str], sent: Collection[str], seed: int
+) -> Consistent:
     """Held, refuted or inconclusive. Pure; whatever a checker gets wrong is inconclusive.
 
     Args:
-        classes: operation class -> `write` or `read`, of the classes that are sent.
+        classes: operation class -> `write` or `read`.
+        sent: the classes that the traffic consists of; others are in final reads at most.
         seed: of the places in which bugs are planted, for the power.
 
     Raises:
@@ -70,7 +73,7 @@ def judge_consistency(claim: Claim, evidence: Evidence, classes: Mapping[str, st
         return _open(draft, "operations were timed by several clocks, so their order in time is not known")
     try:
         model = find_model(asked.model)
-        chosen = _Chosen.of(claim, asked, evidence, classes, model, span)
+        chosen = _Chosen.of(claim, asked, evidence, classes, sent, model, span)
         return _judged(draft, chosen, model, Options(consistency=asked.level or None), seed)
     except ChaosKitError as error:
         return _open(draft, error.message)
@@ -104,17 +107,16 @@ class _Chosen:
         asked: Consistency,
         evidence: Evidence,
         classes: Mapping[str, str],
+        sent: Collection[str],
         model: Model,
         span: Span,
     ) -> _Chosen:
         """All writes, and the reads of the window, the classes and the side."""
         history = evidence.history
-        given = Operations.of(history)
+        given = of_run(history, "")
         place = np.searchsorted(history.rows["index"], given.index)
-        # What never left the harness may have no function, and touched nothing.
-        known = np.not_equal(given.f, NONE, dtype=np.bool_)
-        ours = known & (given.named(*model.functions) if model.functions else True)
-        foreign = np.unique(given.key[known & ~ours & (given.key != NONE)])
+        ours = given.named(*(model.functions or given.functions))
+        foreign = np.unique(given.key[~ours & (given.key != NONE)])
         ours &= ~np.isin(given.key, foreign)
 
         readers = [name for name, kind in classes.items() if kind == "read" and name in (asked.classes or classes)]
@@ -132,10 +134,12 @@ class _Chosen:
         kept = np.flatnonzero(ours & (~reads | looks))
         looks = looks[kept] if readers else np.ones(len(kept), dtype=np.bool_)
         chosen = cls(evidence, given.where(kept), place[kept], looks, (), ())
-        doubts = [chosen._few(name) for name in (readers or classes)]
+        doubts = [chosen._few(name) for name in (readers or classes) if name in sent]
         doubts += [chosen._apart(claim)] if readers else []
-        left_out = f"{many(len(foreign), 'key')} left out: operations that are no {model.name}'s touched"
-        return replace(chosen, doubts=tuple(filter(None, doubts)), notes=(left_out,) if len(foreign) else ())
+        notes = [note for note in given.notes if note not in history.damaged]
+        if len(foreign):
+            notes.append(f"{many(len(foreign), 'key')} left out: operations that are no {model.name}'s touched")
+        return replace(chosen, doubts=tuple(filter(None, doubts)), notes=tuple(notes))
 
     def _few(self, name: str) -> str:
         """Why too little is known of an operation class; "" where there is enough."""
@@ -173,15 +177,7 @@ def _judged(draft: Finding, chosen: _Chosen, model: Model, options: Options, see
     """The model's verdict in the light of how much could have shown an anomaly."""
     history = chosen.evidence.history
     given = chosen.operations
-    try:
-        checked = check(given, model, options, with_power=False)
-    except HistoryError as error:  # a workload records text; lists, maps and numbers are written in it as JSON
-        given, text = parsed(given), error
-        try:
-            checked = check(given, model, options, with_power=False)
-        except HistoryError:
-            raise text from None
-    result = checked.result
+    result = check(given, model, options, with_power=False).result
     draft = draft.model_copy(
         update={
             "operations": result.operations,

@@ -31,13 +31,19 @@ def wide(book: Any) -> Any:
     return book
 
 
-def judged(book: Any, window: Window = Window(kind="whole"), damaged: tuple[str, ...] = (), **asked: Any) -> Consistent:
+def judged(
+    book: Any,
+    window: Window = Window(kind="whole"),
+    damaged: tuple[str, ...] = (),
+    sent: tuple[str, ...] = tuple(CLASSES),
+    **asked: Any,
+) -> Consistent:
     history: History = book.history(damaged)
     spans = windows(history.origin_ns, history.origin_ns + 30 * 10**9, 10**9, 0, [CUT])
     claim = Claim(
         id="c", consistency=Consistency(**{"model": "register", "level": "linearizable", **asked}), window=window
     )
-    return judge_consistency(claim, Evidence(history, Load.of(history), spans, sides=SIDES), CLASSES, 1)
+    return judge_consistency(claim, Evidence(history, Load.of(history), spans, sides=SIDES), CLASSES, sent, 1)
 
 
 def traffic(book: Any, stale: tuple[float, float] = (0.0, 0.0), cls: str = "peek", reader: str = "client@n2") -> Any:
@@ -137,6 +143,16 @@ def test_every_class_needs_enough(wide: Any) -> None:
     found = judged(wide).finding
     assert found.verdict == "inconclusive"
     assert found.reasons == ("only 0 answers of peek to be judged: at least 100 are needed",)
+
+
+def test_final_reads_of_a_class_that_is_not_sent_are_reads(wide: Any) -> None:
+    wide.write(0.0, "k", "v").write(0.1, "lost", "w")
+    for n in range(300):
+        wide.read(1 + n / 20, "k", "v")
+    wide.read(28.0, "lost", None, cls="peek", phase=2)
+    sent = ("create", "resolve")
+    assert judged(wide, sent=sent, classes=("resolve",)).finding.verdict == "held"
+    assert judged(wide, sent=sent).finding.anomalies == {"nil-after-ack": 1}
 
 
 def test_what_never_left_the_harness_is_nobodys_fault(wide: Any) -> None:
