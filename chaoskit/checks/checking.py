@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chaoskit import registry
+from chaoskit.checks.levels import TRANSACTIONS
 from chaoskit.checks.power import Power, power
 from chaoskit.checks.result import Model, Options, Result
 from chaoskit.errors import ChaosKitError, CheckerError, HistoryError, UsageError
@@ -83,6 +84,8 @@ def check(
     if progress is not None:
         options = replace(options, progress=partial(progress, "checking"))
     result, seconds, crash = judge(operations, model, options)
+    if not operations.real_time:
+        result = _without_time(result)
     if not len(operations) and result.verdict == "held":
         result = replace(result, verdict="inconclusive", reasons=("there is no operation in it to be judged",))
     found: Power | None = None
@@ -114,6 +117,22 @@ def judge(operations: Operations, model: Model, options: Options) -> tuple[Resul
         crash = traceback.format_exc()
         result = _inconclusive(model, options, operations, f"the checker crashed: {type(error).__name__}: {error}")
     return result, time.perf_counter() - began, crash
+
+
+def _without_time(result: Result) -> Result:
+    """What can be said of a history that knows nothing of the order between sessions: every refutation, and what is
+    held of transactions up to the order of sessions. All else may be about time.
+    """
+    timeless = TRANSACTIONS[: TRANSACTIONS.index("strict-serializable")]
+    if result.not_refuted is not None and result.not_refuted not in timeless:
+        strongest = timeless[-1] if result.not_refuted in TRANSACTIONS else None
+        result = replace(result, not_refuted=strongest)
+    if result.verdict != "held" or result.level in timeless:
+        return result
+    reason = f"this format knows no order between sessions, and {result.level or 'this model'} may be about it"
+    if result.level in TRANSACTIONS:
+        reason += f"; ask for --consistency {timeless[-1]}"
+    return replace(result, verdict="inconclusive", reasons=(*result.reasons, reason))
 
 
 def _inconclusive(model: Model, options: Options, operations: Operations, reason: str) -> Result:

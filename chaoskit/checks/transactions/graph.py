@@ -95,6 +95,8 @@ def line(operations: Operations, edges: Edges) -> Ints:
 
 def tangled(operations: Operations, edges: Edges) -> tuple[Mask, Ints]:
     """Which transactions are on cycles of the edges and of real time together, and the places of all in time."""
+    if not operations.real_time:  # else real time has the order of sessions in it
+        edges = edges.joined(session_edges(operations, np.arange(len(operations))))
     place = line(operations, edges)
     found = np.zeros(len(operations), dtype=np.bool_)
     backward = place[edges.source] >= place[edges.target]
@@ -134,6 +136,8 @@ def session_edges(operations: Operations, members: Ints) -> Edges:
     members = members[np.lexsort((operations.invoked[members], operations.session[members]))]
     _, session = np.unique(operations.session[members], return_inverse=True)
     invoked, completed = operations.invoked[members], operations.completed[members]
+    if not operations.real_time:  # all overlap by rank, and yet a session did one thing after the other
+        invoked, completed = 2 * invoked, 2 * invoked + 1
     span = int(max(invoked.max(initial=0), completed[completed != NEVER].max(initial=0))) + 2
     begun = session * span + invoked
     over = completed != NEVER
