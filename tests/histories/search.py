@@ -178,13 +178,13 @@ MUTANTS = [
     ),
     _mutant("TURNS", "an unknown outcome may never take effect", _SEARCH, "if completed[one] != NEVER:", "if True:"),
     _mutant("STACK", "others may go before", _SEARCH, "one & its != full and", "one & its == 0 and one > full and"),
-    _mutant(
-        "STACK",
+    Mutant(
+        "histories.kv:KV",
         "what is the same and used less is as good, nothing else",
         _SEARCH,
         "if ((used | spare) - other) & spare == spare:",
         "if True:",
-        20_000,
+        10_000,
     ),
     _mutant(
         "STACK",
