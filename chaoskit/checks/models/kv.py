@@ -147,30 +147,34 @@ def _growing(name: str, operations: Operations, options: Options) -> Result:
 
 
 def _named(operations: Operations, one: Anomaly, options: Options) -> Anomaly:
-    """An anomaly by the name that it has where the witness is a register, or shows what had failed."""
+    """An anomaly by the name that it has where it shows what had failed, or where the witness is a register."""
+    if one.kind == "thin-air" and (failed := _failed(operations, one.witness[0])) is not None:
+        at = one.witness[0]
+        risen = bool(operations.completed[failed] < operations.invoked[at])
+        return replace(
+            one,
+            kind="resurrection" if risen else "aborted-read",
+            witness=tuple(sorted((failed, at))),
+            sentence=f"{called(operations, at)} shows what {called(operations, failed)} asked for, which "
+            f"{'had failed before it began' if risen else 'failed'}; nothing else explains it",
+        )
     witness = np.asarray(one.witness, dtype=np.int64)
     part = operations.where(witness)
-    if not one.left_out and not part.named("append").any():
-        plain = _plain("kv", part, options).anomalies
-        if plain:
-            return replace(plain[0], count=one.count, witness=_at(witness, plain[0].witness), accused=one.accused)
-    if one.kind != "thin-air":
-        return one
-    at = int(witness[0])
+    plain = _plain("kv", part, options).anomalies if not part.named("append").any() and not one.left_out else ()
+    if plain:
+        return replace(plain[0], count=one.count, witness=_at(witness, plain[0].witness), accused=one.accused)
+    return one
+
+
+def _failed(operations: Operations, at: int) -> int | None:
+    """An operation that failed, and whose text an answer shows."""
     shown = operations.of_value(operations.result[at])
     for failed in np.flatnonzero(operations.failed & (operations.key == operations.key[at])).tolist():
         text = operations.of_value(operations.value[failed])
         appends = operations.function(failed) == "append"
         if isinstance(text, str) and (text == shown or (appends and isinstance(shown, str) and text in shown)):
-            risen = operations.completed[failed] < operations.invoked[at]
-            return replace(
-                one,
-                kind="resurrection" if risen else "aborted-read",
-                witness=tuple(sorted((failed, at))),
-                sentence=f"{called(operations, at)} shows what {called(operations, failed)} asked for, which "
-                f"{'had failed before it began' if risen else 'failed'}; nothing else explains it",
-            )
-    return one
+            return int(failed)
+    return None
 
 
 def _at(place: NDArray[np.int64], witness: tuple[int, ...]) -> tuple[int, ...]:
