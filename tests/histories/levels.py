@@ -212,4 +212,93 @@ MONOTONIC_READS = _subject("monotonic-reads-at-registers", "cas-register", _sess
 CAUSAL = _subject("causal-at-registers", "cas-register", _causal, 0.7, 0.4)
 SEQUENTIAL = _subject("sequential-at-registers", "cas-register", _sequential, 0.6, 0.3)
 SUBJECTS = [READ_YOUR_WRITES, MONOTONIC_READS, CAUSAL, SEQUENTIAL]
-MUTANTS: list[Mutant] = []
+_SESSIONS, _CAUSAL = "chaoskit/checks/session_registers.py", "chaoskit/checks/causal.py"
+_SEQUENTIAL, _LANES = "chaoskit/checks/sequential.py", "chaoskit/checks/lanes.py"
+
+
+def _mutant(subject: str, rule: str, file: str, old: str, new: str, count: int = 3000) -> Mutant:
+    return Mutant(f"histories.levels:{subject}", rule, file, old, new, count)
+
+
+MUTANTS = [
+    _mutant(
+        "MONOTONIC_READS",
+        "nothing is older than something",
+        _SESSIONS,
+        "nothing = known & (self.wrote == NONE)",
+        "nothing = known & (self.wrote < NONE)",
+    ),
+    _mutant(
+        "MONOTONIC_READS",
+        "answers put writes into an order",
+        _SESSIONS,
+        "part, inside = self.by_key.joined(forced).knotted(",
+        "part, inside = self.by_key.knotted(",
+    ),
+    _mutant(
+        "READ_YOUR_WRITES", "own writes count", _SESSIONS, "writing[self.writes] = True", "writing[self.writes] = False"
+    ),
+    _mutant(
+        "MONOTONIC_READS",
+        "clients are apart",
+        _LANES,
+        "np.unique(operations.session, return_inverse=True)",
+        "np.unique(operations.session * 0, return_inverse=True)",
+    ),
+    _mutant(
+        "CAUSAL",
+        "no answer of nothing after its causes",
+        _CAUSAL,
+        "found = [_missed(story, ways, pairs, nothing, False), ",
+        "found = [",
+        20_000,
+    ),
+    _mutant(
+        "CAUSAL",
+        "no answer of what was replaced",
+        _CAUSAL,
+        ", _missed(story, ways, pairs, pairs.later, True)]",
+        "]",
+        20_000,
+    ),
+    _mutant(
+        "CAUSAL",
+        "writes have one order",
+        _CAUSAL,
+        "story.whole.joined(forced.where(apart)).knotted(size)",
+        "story.whole.knotted(size)",
+        20_000,
+    ),
+    _mutant(
+        "SEQUENTIAL",
+        "one register is coherent",
+        "chaoskit/checks/register_levels.py",
+        "found += [one] if one is not None else []",
+        "found += []",
+        20_000,
+    ),
+    _mutant(
+        "SEQUENTIAL",
+        "who was shown nothing comes first",
+        _SEQUENTIAL,
+        "steps = story.whole.joined(_from_nothing(story))",
+        "steps = story.whole",
+        20_000,
+    ),
+    _mutant(
+        "SEQUENTIAL",
+        "who is answered comes before the next write",
+        _SEQUENTIAL,
+        "new = (reader != later) & ~columns",
+        "new = (reader < 0) & ~columns",
+        20_000,
+    ),
+    _mutant(
+        "SEQUENTIAL",
+        "a write waits for those who are to see what it replaces",
+        "chaoskit/checks/ordering.py",
+        "return self._left.get((key, self._now[key]), 0) == mine",
+        "return True",
+        20_000,
+    ),
+]

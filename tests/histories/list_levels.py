@@ -189,8 +189,53 @@ def _subject(level: str, legal: Callable[[list[Call]], bool], roams: float, odd:
 READ_YOUR_WRITES = _subject("read-your-writes", _by(_own_writes), 1.0, 0.1)
 MONOTONIC_READS = _subject("monotonic-reads", _by(_monotonic), 1.0, 0.1)
 MONOTONIC_WRITES = _subject("monotonic-writes", _by(_writes_in_order), 1.0, 0.1)
-WRITES_FOLLOW_READS = _subject("writes-follow-reads", _by(_causes_first), 1.0, 0.3)
+WRITES_FOLLOW_READS = _subject("writes-follow-reads", _by(_causes_first), 1.0, 0.5)
 CAUSAL = _subject("causal", _by(_causal), 0.3, 0.2)
 SEQUENTIAL = _subject("sequential", _sequential, 0.0, 0.4)
 SUBJECTS = [READ_YOUR_WRITES, MONOTONIC_READS, MONOTONIC_WRITES, WRITES_FOLLOW_READS, CAUSAL, SEQUENTIAL]
-MUTANTS: list[Mutant] = []
+_SESSIONS, _LEVELS = "chaoskit/checks/list_sessions.py", "chaoskit/checks/list_levels.py"
+
+
+def _mutant(subject: str, rule: str, file: str, old: str, new: str, count: int = 3000) -> Mutant:
+    return Mutant(f"histories.list_levels:{subject}", rule, file, old, new, count)
+
+
+MUTANTS = [
+    _mutant("READ_YOUR_WRITES", "own appends are there", _SESSIONS, "if missed != NONE:", "if missed < NONE:"),
+    _mutant(
+        "MONOTONIC_READS",
+        "what was shown stays",
+        _SESSIONS,
+        "if before != NONE and not self.holds(at, before):",
+        "if before < NONE:",
+    ),
+    _mutant("MONOTONIC_WRITES", "own appends in order", _SESSIONS, "if previous is not None and ", "if not place and "),
+    _mutant("WRITES_FOLLOW_READS", "causes come first", _SESSIONS, "for one in seen:\n", "for one in seen[:0]:\n"),
+    _mutant(
+        "CAUSAL",
+        "dependencies are there",
+        _LEVELS,
+        "found = [_missing(lists, steps, columns, clock, of_read)]",
+        "found = [None]",
+        20_000,
+    ),
+    _mutant(
+        "CAUSAL",
+        "appends have one order",
+        _LEVELS,
+        "steps.joined(_steps(FORCED, order)).knotted(nodes)",
+        "steps.knotted(nodes)",
+        20_000,
+    ),
+    _mutant(
+        "SEQUENTIAL",
+        "what nobody saw comes last",
+        _LEVELS,
+        "forced.append((joint[key], append, NONE))",
+        "pass",
+        20_000,
+    ),
+    _mutant(
+        "SEQUENTIAL", "an answer comes after what it holds", _LEVELS, "        if at:\n", "        if at < 0:\n", 20_000
+    ),
+]
