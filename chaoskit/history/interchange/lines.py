@@ -79,6 +79,8 @@ def _write(operations: Operations, out: BinaryIO) -> tuple[str, ...]:
         ]
     if operations.notes:
         header["notes"] = list(operations.notes)
+    if not operations.real_time:
+        header["real_time"] = False
     out.write(f"{json.dumps(header, ensure_ascii=False)}\n".encode())
 
     texts = Texts(operations.values, lambda value: json.dumps(plain(value), ensure_ascii=False))

@@ -26,7 +26,7 @@ KEYS = (
     "began_ns", "ended_ns", "outcome", "line", "final", "invoked", "completed",
 )  # fmt: skip
 _INTEGERS = ("index", "process", "session", "began_ns", "ended_ns", "line", "invoked", "completed")
-_HEADER = ("schema_version", "source", "marks", "notes")
+_HEADER = ("schema_version", "source", "marks", "notes", "real_time")
 OUTCOMES = {"ok": Outcome.OK, "fail": Outcome.FAIL, "info": Outcome.INFO}
 PIECE = 4_000  # lines
 _SIMPLE = {int, str, bool, float, type(None)}
@@ -46,6 +46,7 @@ class Reading:
         self._header: dict[str, Any] | None = None
         self._marks: tuple[Mark, ...] = ()
         self._notes: tuple[str, ...] = ()
+        self._real_time = True
         self._seen: set[tuple[str, ...]] = set()  # combinations of keys that are known to be good
         self._decode = json.JSONDecoder(object_pairs_hook=_unique).raw_decode
 
@@ -113,6 +114,9 @@ class Reading:
         except (TypeError, KeyError, ValueError, AttributeError):
             what = "marks must be a list of objects with label, rank and time_ns, notes a list of texts"
             raise self._wrong(number, what) from None
+        if type(real_time := found.get("real_time", True)) is not bool:
+            raise self._wrong(number, "a real_time that is neither true nor false")
+        self._real_time = real_time
         self._header = found
 
     def _check(self, keys: tuple[str, ...], number: int) -> None:
@@ -246,6 +250,7 @@ class Reading:
             source=self._source,
             marks=self._marks,
             notes=self._notes,
+            real_time=self._real_time,
         )
 
     def _numbers(self, index: NDArray[np.int64], line: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -292,6 +292,7 @@ def _write(operations: Operations, out: BinaryIO) -> tuple[str, ...]:
         "source": operations.source,
         "marks": marks,
         "notes": list(operations.notes),
+        "real_time": operations.real_time,
     }
     names = [name for name, number in sorted(OUTCOMES.items(), key=lambda one: one[1])]
     columns: dict[str, Any] = {

@@ -27,6 +27,7 @@ class Porcupine:
     extension = ".log"
     cannot_carry = (
         "times, nodes, sessions, faults and which reads were the last look",
+        "operations that failed",
         "numbers of operations: events are numbered from 0",
         "operations other than read, write and cas of numbers on one register, or get, put and append of texts by key",
     )

@@ -166,6 +166,15 @@ def test_levels_that_are_about_time_stay_open() -> None:
     assert "knows no order between sessions" in strict.reasons[-1]
 
 
+def test_our_own_formats_carry_that_nothing_is_known_of_time() -> None:
+    """Processes get new names, for theirs do many things at once by rank; sessions stay."""
+    found = read(polysi.FORMAT, POLYSI)
+    for name in ("jsonl", "parquet"):
+        back = again(registry.load("format", name), found)
+        assert not back.real_time
+        assert content(back) == content(found)
+
+
 def test_the_order_of_a_session_is_known() -> None:
     """A session reads a value and, later, nil: legal without sessions, not with them."""
     model = registry.load("model", "rw-register")
