@@ -92,7 +92,7 @@ def causal(story: Story, budget: Budget) -> list[Anomaly] | None:
     rest = ~nothing
     forced = Steps.of(FORCED, pairs.other[rest], story.wrote[pairs.read[rest]], story.reads[pairs.read[rest]])
     apart = ~pairs.later[rest]
-    part, inside = story.whole.joined(forced.where(apart)).knotted(size)
+    part, inside = story.whole.joined(forced.where(apart)).knotted(size, story.operations.invoked)
     if len(inside):
         found.append(_conflicting(story, ways, part, inside))
     return [one for one in found if one is not None]

@@ -59,7 +59,7 @@ def incoherent(story: Story) -> Anomaly | None:
     taking = np.flatnonzero(story.member[origins.writer] & (origins.writer != NONE))
     begins = Steps.of(FORCED, origins.owner[taking], taking, origins.writer[taking], origins.writer[taking])
     steps = Steps.of(FORCED, visits[goes_on], visits[goes_on + 1], by[goes_on + 1], by[goes_on]).joined(begins)
-    part, inside = steps.knotted(len(origins.writer))
+    part, inside = steps.knotted(len(origins.writer), origins.start)
     if not len(inside):
         return None
     circle = inside.circle(part)

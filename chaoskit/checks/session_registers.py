@@ -178,7 +178,7 @@ class Story:
         nothing = known & (self.wrote == NONE)
         other = np.flatnonzero(known & ~nothing & (self.wrote != newer))
         forced = Steps.of(FORCED, newer[other], self.wrote[other], self.reads[other], proof[other])
-        part, inside = self.by_key.joined(forced).knotted(len(self.operations))
+        part, inside = self.by_key.joined(forced).knotted(len(self.operations), self.operations.invoked)
         turned = inside.where(inside.why == FORCED)
         accused = np.unique(np.concatenate([self.reads[nothing], turned.read]))
         if not len(accused):

@@ -265,8 +265,8 @@ MUTANTS = [
         "CAUSAL",
         "writes have one order",
         _CAUSAL,
-        "story.whole.joined(forced.where(apart)).knotted(size)",
-        "story.whole.knotted(size)",
+        "story.whole.joined(forced.where(apart)).knotted(",
+        "story.whole.knotted(",
         20_000,
     ),
     _mutant(
