@@ -181,3 +181,41 @@ def test_the_order_of_a_session_is_known() -> None:
     found = read(polysi.FORMAT, "w(1,5,1,2)\nr(1,5,0,3)\nr(1,0,0,4)\n")
     for level, verdict in (("serializable", "held"), ("strong-session-serializable", "refuted")):
         assert check(found, model, Options(consistency=level), with_power=False).result.verdict == verdict
+
+
+def orders(transactions: list[Transaction], state: dict[int, Any], *, sessions: bool) -> bool:
+    """Whether some order of transactions explains all reads; with those of a session in theirs."""
+    if not transactions:
+        return True
+    for at, one in enumerate(transactions):
+        if sessions and any(before.session == one.session for before in transactions[:at]):
+            continue
+        after = dict(state)
+        for f, key, value in one.steps:
+            if f == "w":
+                after[key] = value
+            elif after.get(key) != value:
+                break
+        else:
+            if orders([*transactions[:at], *transactions[at + 1 :]], after, sessions=sessions):
+                return True
+    return False
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 2), STEPS), min_size=2, max_size=5))
+def test_nobody_is_accused_who_could_be_innocent(rows: list[tuple[int, Any]]) -> None:
+    """Plain search over all orders agrees with every refutation."""
+    fresh = iter(range(1, 99))
+    made = [
+        Transaction(session, tuple((f, k % 2, next(fresh) if f == "w" else (v or None)) for f, k, v in steps))
+        for session, steps in rows
+    ]
+    collected = Sessions("x")
+    for one in made:
+        collected.add(one)
+    model = registry.load("model", "rw-register")
+    for level, sessions in (("serializable", False), ("strong-session-serializable", True)):
+        options = Options(consistency=level)
+        if check(collected.operations(), model, options, with_power=False).result.verdict == "refuted":
+            assert not orders(made, {}, sessions=sessions)
