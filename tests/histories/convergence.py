@@ -72,15 +72,18 @@ def legal(calls: list[Call]) -> bool:
 class _Told:
     """The model, with each final reader as a node of its own, as simulated calls know of none."""
 
-    def check(self, operations: Operations, options: Options) -> Result:
+    def __init__(self) -> None:
         from chaoskit.registry import load
 
+        self.model = load("model", "convergence")
+
+    def check(self, operations: Operations, options: Options) -> Result:
         node = np.where(operations.process >= 900, operations.process - 900, -1).astype(np.int16)
-        found: Result = load("model", "convergence").check(operations.altered(node=node, nodes=("n1", "n2")), options)
+        found: Result = self.model.check(operations.altered(node=node, nodes=("n1", "n2")), options)
         return found
 
 
-CONVERGENCE = Subject("convergence", lambda: _Told(), history, legal)  # type: ignore[arg-type,return-value]
+CONVERGENCE = Subject("convergence", _Told, history, legal)  # type: ignore[arg-type,return-value]
 SUBJECTS = [CONVERGENCE]
 _MODEL, _LOSS = "chaoskit/checks/models/convergence.py", "chaoskit/checks/loss.py"
 _NAME = "histories.convergence:CONVERGENCE"

@@ -234,6 +234,7 @@ MUTANTS = [
         _SESSIONS,
         "part, inside = self.by_key.joined(forced).knotted(",
         "part, inside = self.by_key.knotted(",
+        20_000,
     ),
     _mutant(
         "READ_YOUR_WRITES", "own writes count", _SESSIONS, "writing[self.writes] = True", "writing[self.writes] = False"
