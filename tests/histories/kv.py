@@ -103,5 +103,13 @@ MUTANTS = [
     _mutant("what failed did not happen", "operations.ok | (operations.info & ~gets)", "~(operations.info & gets)"),
     _mutant("what was seen may have happened", "bool(text) and text not in shown", "bool(text)"),
     _mutant("a get without an answer says nothing", "(operations.info & ~gets)", "operations.info"),
+    Mutant(
+        "histories.kv:KV",
+        "what is appended alone is a list only if nothing is put",
+        "chaoskit/checks/texts.py",
+        "if len(part) and appends[part].all():",
+        "if len(part) and appends[part].any():",
+    ),
+    _mutant("a list that is illegal is searched", "if suspects else can", "if not suspects else can"),
     _mutant("keys do not meet", "grows = appended[keys]", "grows = appended[keys] & appended.all()"),
 ]

@@ -1,7 +1,8 @@
 """Model `kv`: put, get and append of texts per key, as in Porcupine's tests. Exact; near-linear where it can be
 
 A key that is never appended to is a register, and is judged as one: exact and near-linear where its values are unique.
-Other keys are searched, one by one.
+A key that is only appended to is a list, where its texts can be taken apart in one way only; whether it is legal is
+found out as for lists. Other keys are searched, one by one, and so are those that turn out to be illegal.
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ from chaoskit.checks.elements import dense
 from chaoskit.checks.forms import only, unlike
 from chaoskit.checks.judging_registers import judge
 from chaoskit.checks.linearize import Puzzle
+from chaoskit.checks.models.append import MODEL as LISTS
 from chaoskit.checks.result import Alteration, Anomaly, Options, Result, judged
 from chaoskit.checks.searching import LEVEL, by_key, puzzle, searched
+from chaoskit.checks.texts import as_lists, listed
 from chaoskit.checks.words import called
 from chaoskit.history.operation import NONE
 from chaoskit.history.operations import Operations
@@ -80,6 +83,21 @@ class KvModel:
         return _both(operations, first, plain, second, growing)
 
 
+def _legal_lists(operations: Operations, options: Options) -> NDArray[np.bool_]:
+    """Mask of operations of keys that are lists in one way only, and legal as such; the rest is for the search."""
+    keys = dense(operations)
+    can = listed(operations, keys)[keys]
+    if options.initial is not None or not can.any():
+        return np.zeros(len(operations), dtype=np.bool_)
+    at = np.flatnonzero(can)
+    part = operations.where(at)
+    found = LISTS.check(as_lists(part, dense(part)), replace(options, progress=None))
+    if found.reasons:
+        return np.zeros(len(operations), dtype=np.bool_)
+    suspects = [keys[at[np.append(one.accused, one.witness).astype(np.int64)]] for one in found.anomalies]
+    return can & ~np.isin(keys, np.concatenate(suspects)) if suspects else can
+
+
 def _renamed(operations: Operations, names: dict[str, str]) -> Operations:
     return operations.altered(functions=tuple(names.get(one, one) for one in operations.functions))
 
@@ -121,7 +139,8 @@ def _growing(name: str, operations: Operations, options: Options) -> Result:
         if not isinstance(texts[values[at] + 1], str):
             raise unlike(operations, at, "is no text, and texts are appended to its key", hint="append joins texts")
     initial = "" if options.initial is None else options.initial
-    parts = by_key(operations, operations.ok | (operations.info & ~gets))
+    lists = _legal_lists(operations, options)
+    parts = by_key(operations, (operations.ok | (operations.info & ~gets)) & ~lists)
 
     def made(part: NDArray[np.int64]) -> tuple[NDArray[np.int64], Puzzle]:
         meaning = [

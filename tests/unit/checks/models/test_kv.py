@@ -96,7 +96,7 @@ def test_what_is_appended_is_text() -> None:
 
 
 def test_a_spent_budget_says_where_and_what_helps() -> None:
-    found = check(("append", "a", 1, 2), ("append", "b", 3, 9), ("get", "ab", 10, 11), budget=0.0)
+    found = check(("put", "a", 1, 2), ("append", "b", 3, 9), ("get", "ab", 10, 11), budget=0.0)
     assert found.verdict == "inconclusive"
     assert "stamp the values" in found.reasons[0]
 
@@ -111,3 +111,18 @@ def test_planted_bugs_are_found() -> None:
         ("stale-read", True, 1.0),
         ("lost-write", True, 1.0),
     ]
+
+
+def test_texts_that_cannot_be_taken_apart_in_one_way_only_are_searched() -> None:
+    overlapping = (("append", "a", 1, 2), ("append", "ab", 3, 4), ("append", "b", 5, 6))
+    assert check(*overlapping, ("get", "aabb", 7, 8)).verdict == "held"
+    assert check(*overlapping, ("get", "abab", 7, 8)).verdict == "refuted"
+    assert check(*overlapping, ("get", "aab", 5, 8)).verdict == "held"
+
+
+def test_long_texts_that_are_only_appended_to_need_no_search() -> None:
+    rows = [("append", f"x {number} y", 10 * number, 10 * number + 95) for number in range(300)]
+    shown = "".join(f"x {number} y" for number in range(300))
+    held = check(*rows, ("get", shown, 5000, 5001), budget=0.0)
+    assert (held.verdict, held.exact) == ("held", True)
+    assert check(*rows, ("get", shown[:-9], 5000, 5001)).verdict != "held"
