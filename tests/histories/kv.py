@@ -110,6 +110,6 @@ MUTANTS = [
         "if len(part) and appends[part].all():",
         "if len(part) and appends[part].any():",
     ),
-    _mutant("a list that is illegal is searched", "if suspects else can", "if not suspects else can"),
+    _mutant("a list that is illegal refutes", "if not found.anomalies:", "if found.anomalies or True:"),
     _mutant("keys do not meet", "grows = appended[keys]", "grows = appended[keys] & appended.all()"),
 ]

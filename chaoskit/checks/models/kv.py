@@ -33,6 +33,7 @@ __all__ = ["MODEL", "KvModel"]
 
 _EXPECTED = "every get shows what the puts and appends before it left"
 _REMEDY = "stamp the values (nothing is put or appended twice)"
+_EXPLAINING = 2.0  # seconds for a smaller reason why a list is illegal
 _AS_REGISTER = {"get": "read", "put": "write"}
 _AS_KV = {"read": "get", "write": "put"}
 _CALLED = re.compile(r"(operation -?\d+ \(process -?\d+: )(read|write)\b")
@@ -83,19 +84,31 @@ class KvModel:
         return _both(operations, first, plain, second, growing)
 
 
-def _legal_lists(operations: Operations, options: Options) -> NDArray[np.bool_]:
-    """Mask of operations of keys that are lists in one way only, and legal as such; the rest is for the search."""
+def _lists(
+    operations: Operations, options: Options
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_], tuple[Anomaly, ...]]:
+    """Masks of operations of keys that are lists in one way only, and of those that are illegal as such; and why."""
     keys = dense(operations)
+    nothing = np.zeros(len(operations), dtype=np.bool_)
     can = listed(operations, keys)[keys]
     if options.initial is not None or not can.any():
-        return np.zeros(len(operations), dtype=np.bool_)
+        return nothing, nothing, ()
     at = np.flatnonzero(can)
     part = operations.where(at)
     found = LISTS.check(as_lists(part, dense(part)), replace(options, progress=None))
-    if found.reasons:
-        return np.zeros(len(operations), dtype=np.bool_)
-    suspects = [keys[at[np.append(one.accused, one.witness).astype(np.int64)]] for one in found.anomalies]
-    return can & ~np.isin(keys, np.concatenate(suspects)) if suspects else can
+    if not found.anomalies:
+        return can, nothing, ()
+    accused = [keys[at[np.append(one.accused, one.witness).astype(np.int64)]] for one in found.anomalies]
+    wrong = []
+    for one in found.anomalies:
+        witness = _at(at, one.witness)
+        adds = operations.named("append") & (keys == keys[witness[0]])
+        left_out = max(1, int(adds.sum()) - int(adds[list(witness)].sum()))  # they show elements of these, too
+        sentence = _CALLED.sub(_kv_name, one.sentence)
+        wrong.append(
+            replace(one, level=LEVEL, witness=witness, accused=at[one.accused], sentence=sentence, left_out=left_out)
+        )
+    return can, np.isin(keys, np.concatenate(accused)), tuple(wrong)
 
 
 def _renamed(operations: Operations, names: dict[str, str]) -> Operations:
@@ -139,8 +152,8 @@ def _growing(name: str, operations: Operations, options: Options) -> Result:
         if not isinstance(texts[values[at] + 1], str):
             raise unlike(operations, at, "is no text, and texts are appended to its key", hint="append joins texts")
     initial = "" if options.initial is None else options.initial
-    lists = _legal_lists(operations, options)
-    parts = by_key(operations, (operations.ok | (operations.info & ~gets)) & ~lists)
+    lists, illegal, wrong = _lists(operations, options)
+    taking_part = operations.ok | (operations.info & ~gets)
 
     def made(part: NDArray[np.int64]) -> tuple[NDArray[np.int64], Puzzle]:
         meaning = [
@@ -152,17 +165,25 @@ def _growing(name: str, operations: Operations, options: Options) -> Result:
         meaning = [one for one, out in zip(meaning, unseen.tolist(), strict=True) if not out]
         return part[~unseen], puzzle(operations, part[~unseen], meaning, _step, initial, _looks)
 
-    found = searched(
-        name,
-        operations,
-        (made(part) for part in parts),
-        len(parts),
-        options,
-        expected=_EXPECTED,
-        exposed=_exposed(operations),
-        remedy=_REMEDY,
-    )
-    return replace(found, anomalies=_merged(_named(operations, one, options) for one in found.anomalies))
+    def judge_by_search(chosen: NDArray[np.bool_], seconds: float) -> Result:
+        parts = by_key(operations, taking_part & chosen)
+        return searched(
+            name,
+            operations,
+            (made(part) for part in parts),
+            len(parts),
+            replace(options, budget=seconds),
+            expected=_EXPECTED,
+            exposed=_exposed(operations),
+            remedy=_REMEDY,
+        )
+
+    found = judge_by_search(~lists, options.budget)
+    anomalies = found.anomalies
+    if wrong:  # that is certain; the search may know a smaller reason
+        anomalies += judge_by_search(illegal, min(options.budget, _EXPLAINING)).anomalies or wrong
+        found = replace(found, verdict="refuted", refuted=LEVEL, not_refuted=None)
+    return replace(found, anomalies=_merged(_named(operations, one, options) for one in anomalies))
 
 
 def _named(operations: Operations, one: Anomaly, options: Options) -> Anomaly:

@@ -125,4 +125,7 @@ def test_long_texts_that_are_only_appended_to_need_no_search() -> None:
     shown = "".join(f"x {number} y" for number in range(300))
     held = check(*rows, ("get", shown, 5000, 5001), budget=0.0)
     assert (held.verdict, held.exact) == ("held", True)
-    assert check(*rows, ("get", shown[:-9], 5000, 5001)).verdict != "held"
+    for seconds in (0.0, 0.2):
+        lost = check(*rows, ("get", shown[:-8], 5000, 5001), budget=seconds)
+        assert lost.verdict == "refuted"
+        assert lost.anomalies[0].left_out
