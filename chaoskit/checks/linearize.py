@@ -140,6 +140,7 @@ class _Field:
     place: int
     unit: int
     mask: int
+    row: dict[int, int]  # what the machine knows of the kind
     full: int = 0  # the bits when all of them are done
     partner: _Field | None = None  # what must return and does the same: it goes first
 
@@ -226,7 +227,7 @@ class _Run:
         loose = mode != _MUST
         place = self._free[loose].pop()
         at = self._bases[loose] + place * self._widths[loose]
-        field = _Field(kind, mode, place, 1 << at, ((1 << self._widths[loose]) - 1) << at)
+        field = _Field(kind, mode, place, 1 << at, ((1 << self._widths[loose]) - 1) << at, self._machine.row(kind))
         self._loose += loose
         if mode == _UNKNOWN:
             field.partner = self._active.get((kind, _MUST, 0))
@@ -302,7 +303,9 @@ class _Run:
         done: int | None = None
         others = []
         for field in self._active.values():
-            following = machine.following(state, field.kind)
+            following = field.row.get(state)
+            if following is None:
+                following = machine.following(state, field.kind)
             if following == _ILLEGAL:
                 continue
             if field.mode == _MUST and field.kind not in machine.changing:
