@@ -102,7 +102,6 @@ MUTANTS = [
     _mutant("nil is the empty text", "isinstance(one, str) and not one", "one is None"),
     _mutant("what failed did not happen", "operations.ok | (operations.info & ~gets)", "~(operations.info & gets)"),
     _mutant("what was seen may have happened", "bool(text) and text not in shown", "bool(text)"),
-    _mutant("a get without an answer says nothing", "(operations.info & ~gets)", "operations.info"),
     Mutant(
         "histories.kv:KV",
         "what is appended alone is a list only if nothing is put",
