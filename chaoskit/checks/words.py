@@ -25,7 +25,9 @@ def called(operations: Operations, position: int) -> str:
     if operations.value[position] != NONE:
         parts.append(shortened(shown(operations.of_value(operations.value[position]))))
     outcome = Outcome(int(operations.outcome[position]))
-    if outcome == Outcome.OK and (operations.result[position] != NONE or operations.value[position] == NONE):
+    # Jepsen repeats what was written: that is no answer.
+    value, result = operations.value[position], operations.result[position]
+    if outcome == Outcome.OK and (value == NONE or result not in (NONE, value)):
         parts.append(f"→ {shortened(shown(operations.of_value(operations.result[position])))}")
     if outcome != Outcome.OK:
         parts.append("failed" if outcome == Outcome.FAIL else "outcome unknown")
