@@ -176,8 +176,8 @@ class Lists:
     def holds(self, read: int, other: int) -> bool:
         """Whether an answer holds all that another one of its key does."""
         answer, less = self.answers[read], self.answers[other]
-        if read in self.fits and other in self.fits:
-            return len(less) <= len(answer)
+        if read in self.fits and other in self.fits and len(less) <= len(answer):
+            return True  # not the other way round: what is longer may just show an element twice
         return set(answer).issuperset(less)
 
     def _orders(

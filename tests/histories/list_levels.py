@@ -114,10 +114,11 @@ def _by(definition: Callable[[list[Call], list[Call]], bool]) -> Callable[[list[
 class Copies:
     """Copies of lists; appends come to the others late, and not always in order."""
 
-    def __init__(self, random: randomness.Random, roams: float) -> None:
+    def __init__(self, random: randomness.Random, roams: float, twice: float) -> None:
         self.copies: list[dict[Any, list[Any]]] = [{} for _ in range(random.randint(2, 3))]
         self.waiting: list[tuple[int, Any, Any]] = []
         self.errs = random.choice([0.0, 0.2]) if roams < 1 else 1.0
+        self.twice = twice
         self.roams, self.ordered, self.sorts = roams, random.random() < 0.5, random.random() < 0.5
 
     def __call__(self, call: Call, random: randomness.Random) -> Any:
@@ -130,6 +131,8 @@ class Copies:
             if random.random() < self.errs:
                 every = sorted({value for copy in self.copies for value in copy.get(call.key, [])})
                 held = random.sample(every, random.randint(0, len(every)))
+            if random.random() < self.twice:
+                held = [*held, *held[:1]]
             return tuple(held)
         self._add(home, call.key, call.value)
         self.waiting += [(at, call.key, call.value) for at in range(len(self.copies)) if at != home]
@@ -167,7 +170,7 @@ def _history(roams: float, odd: float) -> Callable[[randomness.Random], list[Cal
             return Call(0, "read", key=key)
 
         clients = 3 if roams < 1 else 2  # and a new one after each unknown outcome
-        system = Copies(random, roams if roams == 1 or random.random() < 0.7 else 0.0)
+        system = Copies(random, roams if roams == 1 or random.random() < 0.7 else 0.0, 0.1 if odd >= 0.5 else 0.0)
         return simulate(
             ask, system, count=random.randint(8, 10), processes=clients, random=random, info=0.27, fails=0.03
         )
