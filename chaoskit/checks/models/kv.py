@@ -187,7 +187,7 @@ def _growing(name: str, operations: Operations, options: Options) -> Result:
 
 
 def _named(operations: Operations, one: Anomaly, options: Options) -> Anomaly:
-    """An anomaly by the name that it has where it shows what had failed, or where the witness is a register."""
+    """An anomaly by the name of what its witness shows by itself."""
     if one.kind == "thin-air" and (failed := _failed(operations, one.witness[0])) is not None:
         at = one.witness[0]
         risen = bool(operations.completed[failed] < operations.invoked[at])
@@ -198,12 +198,14 @@ def _named(operations: Operations, one: Anomaly, options: Options) -> Anomaly:
             sentence=f"{called(operations, at)} shows what {called(operations, failed)} asked for, which "
             f"{'had failed before it began' if risen else 'failed'}; nothing else explains it",
         )
+    if one.left_out or len(one.witness) == len(operations):
+        return one
+    # By itself the witness may be a register, or show something plainer: then that is what it is called.
     witness = np.asarray(one.witness, dtype=np.int64)
-    part = operations.where(witness)
-    plain = _plain("kv", part, options).anomalies if not part.named("append").any() and not one.left_out else ()
-    if plain:
-        return replace(plain[0], count=one.count, witness=_at(witness, plain[0].witness), accused=one.accused)
-    return one
+    alone = MODEL.check(operations.where(witness), options).anomalies
+    if not alone or any(other.kind == one.kind for other in alone):
+        return one
+    return replace(alone[0], count=one.count, witness=_at(witness, alone[0].witness), accused=one.accused)
 
 
 def _failed(operations: Operations, at: int) -> int | None:
