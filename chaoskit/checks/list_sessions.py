@@ -151,7 +151,8 @@ class Lists:
         places = self.places.get(key, {})
         own: list[int] = []
         furthest, furthest_at = NONE, NONE  # of its own appends, in the longest answer
-        before, seen = NONE, []  # the answer before, and answers of which none holds another
+        before = NONE  # the answer before
+        seen: list[int] = []  # answers of which none holds another
         for at in run:
             if at in self.elements:
                 ahead[at] = (own[-1] if own else None, list(seen))

@@ -126,6 +126,21 @@ def test_a_reply_is_seen_without_what_it_replies_to() -> None:
     }
 
 
+def test_a_reply_is_seen_with_what_was_there_before_its_question() -> None:
+    given = history(
+        (0, "write", "question", 1),
+        (1, "read", "question", 1),
+        (1, "write", "question", 2),
+        (1, "write", "reply", 3),
+        (2, "read", "reply", 3),
+        (2, "read", "question", 1),
+    )
+    result = REGISTER.check(given, Options(consistency="causal"))
+    worst = result.anomalies[0]
+    assert (result.verdict, worst.kind, worst.witness) == ("refuted", "write-co-read", (0, 1, 2, 3, 4, 5))
+    assert REGISTER.check(given.where([0, 2, 3, 4, 5]), Options(consistency="causal")).verdict == "held"
+
+
 def test_registers_cannot_refute_what_is_about_servers() -> None:
     given = history((0, "write", "x", 1), (0, "write", "x", 2), (1, "read", "x", 2), (1, "read", "x", 1))
     for level in ("monotonic-writes", "writes-follow-reads"):
