@@ -109,7 +109,8 @@ def judge_lists(
 def sequential_lists(lists: Lists) -> list[Anomaly]:
     """What no order over all lists explains; to be asked where every answer is a beginning of its key's longest one."""
     size = len(lists.operations)
-    made, seen = _made(lists), set()
+    made = _made(lists)
+    seen: set[int] = set()
     shown: _Rows = []
     forced: _Rows = []
     order: dict[int, list[tuple[int, int]]] = {}  # of each key, (place, append) of what its longest answer holds
@@ -239,8 +240,8 @@ def _missing(
     for read in reads[lacking[:8]].tolist():
         there = set(lists.answers[read])
         for column in range(columns.count):
-            codes, base = columns.codes[column], int(lists.key[read]) * columns.span
-            low, high = np.searchsorted(codes, base), np.searchsorted(codes, base + clock[read, column])
+            codes, begin = columns.codes[column], int(lists.key[read]) * columns.span
+            low, high = np.searchsorted(codes, [begin, begin + int(clock[read, column])])
             for append in columns.writes[column][low:high].tolist():
                 if lists.elements[append] not in there:
                     way = ways.between(append, read)

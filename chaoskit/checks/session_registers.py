@@ -65,7 +65,8 @@ class Story:
     def placed(self) -> Mask:
         """Which of the seers are in `reads`."""
         origins = self.origins
-        return (origins.cluster != NONE) & ~origins.ambiguous[origins.register[origins.seer]]
+        found: Mask = (origins.cluster != NONE) & ~origins.ambiguous[origins.register[origins.seer]]
+        return found
 
     @cached_property
     def reads(self) -> Ints:
