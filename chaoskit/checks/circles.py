@@ -146,11 +146,13 @@ class Ways:
 
     @cached_property
     def _targets(self) -> list[int]:
-        return self.steps.target.tolist()
+        found: list[int] = self.steps.target.tolist()
+        return found
 
     @cached_property
     def _whys(self) -> list[int]:
-        return self.steps.why.tolist()
+        found: list[int] = self.steps.why.tolist()
+        return found
 
     def stations(self, way: Sequence[int], operations: int) -> list[int]:
         """The operations along a way, without those in the midst of one client's own order.
