@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
-__all__ = ["SCHEMA_VERSION", "Frozen"]
+from chaoskit.files import SCHEMA_VERSION
 
-SCHEMA_VERSION = 1  # of every JSON file in a run directory; raised when a reader of the old one would be misled
+__all__ = ["SCHEMA_VERSION", "Frozen"]
 
 
 class Frozen(BaseModel):

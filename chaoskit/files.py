@@ -10,7 +10,9 @@ from pathlib import Path
 
 from chaoskit.errors import StoreError
 
-__all__ = ["replacing", "writing"]
+__all__ = ["SCHEMA_VERSION", "replacing", "writing"]
+
+SCHEMA_VERSION = 1  # of every JSON file in a run directory; raised when a reader of the old one would be misled
 
 
 @contextmanager

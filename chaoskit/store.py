@@ -20,9 +20,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from chaoskit.data import SCHEMA_VERSION
 from chaoskit.errors import StoreError
-from chaoskit.files import replacing
+from chaoskit.files import SCHEMA_VERSION, replacing
 
 __all__ = ["EventLog", "RunDir", "conceal", "read_jsonl", "redact", "write_atomic"]
 

@@ -181,7 +181,7 @@ class Growth:
     @cached_property
     def fitting(self) -> NDArray[np.bool_]:
         """Reads whose answer is one of the states of their key's order."""
-        return self.shapes.fits[self.shapes.segment]
+        return np.asarray(self.shapes.fits[self.shapes.segment], dtype=np.bool_)
 
     @cached_property
     def thin(self) -> NDArray[np.bool_]:

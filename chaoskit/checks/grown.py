@@ -62,8 +62,9 @@ class _Teller:
         return np.arange(begin, self.growth.end[read])
 
     def groups(self, flat: Indexes) -> Indexes:
-        found = self.growth.group[flat]
-        return found[found != NONE]
+        found: Indexes = self.growth.group[flat]
+        added: Indexes = found[found != NONE]
+        return added
 
     def smallest_holding(self, flat: int) -> int:
         """Place of the read with the fewest elements among those of the order that hold an element."""

@@ -60,7 +60,7 @@ def unread() -> Iterator[None]:
 
 def as_json(content: Mapping[str, Any]) -> str:
     """One JSON object with `schema_version`."""
-    from chaoskit.data import SCHEMA_VERSION  # loads pydantic, which not every command needs
+    from chaoskit.files import SCHEMA_VERSION
 
     return json.dumps({"schema_version": SCHEMA_VERSION, **content}, indent=1, default=str)
 

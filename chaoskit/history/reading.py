@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chaoskit.data import SCHEMA_VERSION
 from chaoskit.errors import StoreError
+from chaoskit.files import SCHEMA_VERSION
 from chaoskit.history.operation import NONE, ROW, Answer, ErrorCode, Outcome
 from chaoskit.history.spool import VALUE_HEADER, VALUE_SEED, columns
 

@@ -22,8 +22,8 @@ from binascii import crc32
 from collections.abc import Sequence
 from pathlib import Path
 
-from chaoskit.data import SCHEMA_VERSION
 from chaoskit.errors import StoreError
+from chaoskit.files import SCHEMA_VERSION
 from chaoskit.history.operation import NONE, ROW
 
 __all__ = ["MAX_FUNCTIONS", "MAX_TEXT", "VALUE_HEADER", "VALUE_SEED", "SpoolWriter", "columns"]

@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from chaoskit.data import SCHEMA_VERSION
 from chaoskit.errors import StoreError
-from chaoskit.files import replacing
+from chaoskit.files import SCHEMA_VERSION, replacing
 from chaoskit.history.frame import History
 from chaoskit.history.operation import ERROR_NAMES, NONE, ROW, Answer, ErrorCode, Outcome
 from chaoskit.history.reading import SpoolPart, read_spool

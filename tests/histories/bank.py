@@ -87,9 +87,9 @@ def explained(calls: list[Call]) -> bool:
     return linearizable(ops, step, (3, 2, 0, 0))
 
 
-FIRST = Subject("bank", Bank, history, lambda calls: adds_up(None, calls))
-GIVEN = Subject("bank, any order", Bank, history, explained, Options(total=5), one_sided=True)
-GIVEN_TOTAL = Subject("bank, total given", Bank, history, lambda calls: adds_up(5, calls), Options(total=5))
+FIRST = Subject("bank", Bank, history, lambda calls: adds_up(None, calls), gate=2000)
+GIVEN = Subject("bank, any order", Bank, history, explained, Options(total=5), one_sided=True, gate=1500)
+GIVEN_TOTAL = Subject("bank, total given", Bank, history, lambda calls: adds_up(5, calls), Options(total=5), gate=1500)
 SUBJECTS = [FIRST, GIVEN]
 
 

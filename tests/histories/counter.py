@@ -90,6 +90,7 @@ EQUAL = Subject(
     lambda generator: history(generator, (2,), 10),
     partial(explained, 10),
     Options(initial=10),
+    gate=2000,
 )
 MIXED = Subject(
     "counter, any amounts",
@@ -97,8 +98,9 @@ MIXED = Subject(
     lambda generator: history(generator, generator.choice(((0, 1, 3), (-2, 1, 3)))),
     partial(explained, 0),
     one_sided=True,
+    gate=1500,
 )
-SIGNED = Subject("counter, with decrements", Counter, signed, within_bounds)
+SIGNED = Subject("counter, with decrements", Counter, signed, within_bounds, gate=1500)
 SUBJECTS = [EQUAL, MIXED, SIGNED]
 
 

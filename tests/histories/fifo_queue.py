@@ -34,7 +34,7 @@ def history(random: randomness.Random, certain: bool = False) -> list[Call]:
         return Call(0, "enqueue", value=number, key=key) if random.random() < puts else Call(0, "dequeue", key=key)
 
     def system(call: Call, random: randomness.Random) -> Any:
-        have, strikes = state[call.key], random.random() < 0.5
+        have, strikes = state[call.key], random.random() < 0.65
         if call.f == "enqueue":
             if not (strikes and bug == "drop"):
                 have.insert(random.randrange(len(have) + 1) if strikes and bug == "shuffle" else len(have), call.value)
@@ -89,8 +89,8 @@ def _model() -> Any:
     return MODEL
 
 
-FIFO = Subject("fifo-queue", _model, lambda random: history(random, certain=True), legal)
-UNKNOWN = Subject("fifo-queue, unknown dequeues", _model, history, legal, one_sided=True)
+FIFO = Subject("fifo-queue", _model, lambda random: history(random, certain=True), legal, gate=2500)
+UNKNOWN = Subject("fifo-queue, unknown dequeues", _model, history, legal, one_sided=True, gate=2500)
 SUBJECTS = [FIFO, UNKNOWN]
 
 

@@ -264,7 +264,7 @@ def _atomic(call: Call, past: list[State]) -> bool:
     return True
 
 
-LIST_APPEND = Subject("list-append", AnyLevel, lambda random: history(random, True), legal)
+LIST_APPEND = Subject("list-append", AnyLevel, lambda random: history(random, True), legal, gate=2500)
 # Where appends are left that nobody read, their order is unknown, and only snapshot isolation cannot do without it.
 SETTLED = tuple(level for level in LEVELS if level != "snapshot-isolation")
 LIST_APPEND_UNREAD = Subject(
@@ -272,6 +272,7 @@ LIST_APPEND_UNREAD = Subject(
     lambda: AnyLevel(SETTLED),
     lambda random: history(random, False, (*RIGHT, *WRONG, *WRONG)),
     lambda calls: legal(calls, SETTLED),
+    gate=2500,
 )
 SUBJECTS = [LIST_APPEND, LIST_APPEND_UNREAD]
 _RULES = "chaoskit/checks/transactions/list_rules.py"

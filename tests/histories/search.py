@@ -144,7 +144,7 @@ def _subject(name: str, own: type, system: Any, ask: Any, step: Any) -> Subject:
             ask, system(random), count=count, processes=3, random=random, info=0.2, is_read=lambda call: False
         )
 
-    return Subject(name, load, history, _legal(step))
+    return Subject(name, load, history, _legal(step), gate=2500)
 
 
 STACK = _subject("own-stack", Stack, lambda random: Stacks(random.choice(Stacks.BUGS)), _stacks, _stack)

@@ -342,7 +342,15 @@ def _lost_update(lists: Lists) -> Iterator[Found]:
     micro, keys = lists.micro, lists.micro.key_count
     group = micro.read_txn * keys + micro.read_key
     own = np.unique((micro.write_txn * keys + micro.write_key)[lists.operations.ok[micro.write_txn]])
-    both = np.flatnonzero(np.isin(group, own))
+    # Who finds an append of its own inside of what it read did not append after that version.
+    known = np.flatnonzero(lists.position != NONE)
+    mine = (micro.write_txn * keys + micro.write_key)[known]
+    order = np.lexsort((lists.position[known], mine))
+    mine, place = mine[order], lists.position[known][order]
+    begin = np.searchsorted(mine, group)
+    has_own = np.append(mine, NONE)[begin] == group
+    inside = has_own & (np.append(place, NONE)[begin] < lists.length)
+    both = np.flatnonzero(np.isin(group, own) & ~inside)
     txn, key, given = micro.read_txn[both], micro.read_key[both], lists.length[both]
     order = np.lexsort((txn, given, key))
     txn, key, given, read = txn[order], key[order], given[order], both[order]
