@@ -181,13 +181,14 @@ class Growth:
     @cached_property
     def fitting(self) -> NDArray[np.bool_]:
         """Reads whose answer is one of the states of their key's order."""
-        return np.asarray(self.shapes.fits[self.shapes.segment], dtype=np.bool_)
+        return self.shapes.fits[self.shapes.segment]
 
     @cached_property
     def thin(self) -> NDArray[np.bool_]:
         """Reads that hold an element that nobody added."""
         counted = np.append(0, np.cumsum(self.group == NONE))
-        return np.greater(counted[self.end], counted[self.shapes.start[self.shapes.segment]], dtype=np.bool_)
+        marks: NDArray[np.bool_] = counted[self.end] > counted[self.shapes.start[self.shapes.segment]]
+        return marks
 
     @cached_property
     def _any_failed(self) -> bool:
