@@ -246,13 +246,22 @@ def _remove(state: LedgerState, folder: Path, report: RecoverReport, run: str) -
             report.left.append(f"{run}: {path} cannot be removed: {error.strerror}")
     for data in folder.glob("blocks/*/data"):
         try:
-            shutil.rmtree(data)
+            _remove_tree(data)
             removed.append(str(data))
-        except FileNotFoundError:
-            pass  # somebody else recovers at the same time
         except OSError as error:
             report.left.append(f"{run}: {error.filename or data} cannot be removed: {error.strerror}")
     return removed
+
+
+def _remove_tree(folder: Path) -> None:
+    """Remove a folder, also while somebody else who recovers at the same time removes it."""
+    while folder.exists():
+        try:
+            shutil.rmtree(folder)
+        except FileNotFoundError:
+            # The other one was quicker with something in it. Both may be told so, each of another file: to leave the
+            # rest to the other would be to leave it for ever.
+            time.sleep(0.001)
 
 
 def _ends_soon(entry: ActiveRun) -> bool:
