@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import sys
@@ -17,7 +18,10 @@ def main(arguments: list[str] | None = None) -> None:
     gc.set_threshold(50_000)
     # Else pydantic asks every installed package for plugins. What a target runs does not inherit this.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-    sys.exit(int(call(sys.argv[1:] if arguments is None else arguments)))
+    if sys.stdout is None:  # it was closed: `>&-`
+        sys.stdout = open(os.open(os.devnull, os.O_WRONLY), "w", closefd=False)
+    code = int(call(sys.argv[1:] if arguments is None else arguments))
+    sys.exit(code if _written(tell=code == ExitCode.OK) else code or int(ExitCode.ENVIRONMENT))
 
 
 def call(arguments: list[str]) -> ExitCode | int:
@@ -34,7 +38,9 @@ def call(arguments: list[str]) -> ExitCode | int:
         complain(error, machine="--json" in arguments)
         return error.exit_code
     except BrokenPipeError:  # `chaoskit runs | head`: the reader has enough
-        sys.stdout = open(os.devnull, "w")
+        from chaoskit.cli.output import mute
+
+        mute()
         return ExitCode.OK
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)  # noqa: T201 - nothing may be imported any more
@@ -52,10 +58,32 @@ def _foreign(error: Exception) -> int:
         return code
     if type(error).__name__ == "Abort":
         return ExitCode.INTERRUPTED
+    if isinstance(error, OSError) and not _written(tell=True):
+        return ExitCode.ENVIRONMENT
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        print(f"error: cannot write: {error.strerror}\n  next: free disk space", file=sys.stderr)  # noqa: T201
+        return ExitCode.ENVIRONMENT
     from chaoskit.cli.output import confess
 
     confess(error)
     return ExitCode.INTERNAL
+
+
+def _written(tell: bool) -> bool:
+    """Whether stdout took all that was printed (a reader that has had enough, `| head`, is no error)."""
+    from chaoskit.cli import output
+
+    with output.unread():
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            output.mute()
+            if tell:
+                output.say(f"error: cannot write to standard output: {error.strerror or error}")
+            return False
+    return True
 
 
 if __name__ == "__main__":

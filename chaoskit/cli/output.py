@@ -17,7 +17,7 @@ from chaoskit.errors import ChaosKitError, HistoryError, SpecError, StoreError
 if TYPE_CHECKING:
     from chaoskit.analysis.model import Analysis, ClaimSummary
 
-__all__ = ["MARKS", "complain", "confess", "data", "keep", "paint", "say", "table", "unread", "verdicts"]
+__all__ = ["MARKS", "complain", "confess", "data", "keep", "mute", "paint", "say", "table", "unread", "verdicts"]
 
 MARKS = {"held": "✓", "refuted": "✕", "inconclusive": "?"}
 _COLOURS = {"held": "34", "refuted": "35", "inconclusive": "33", "bold": "1", "dim": "2", "red": "31"}
@@ -53,9 +53,14 @@ def unread() -> Iterator[None]:
     try:
         yield
     except BrokenPipeError:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())  # what is still in a buffer would fail once more at the very end
-        os.close(nowhere)
+        mute()
+
+
+def mute() -> None:
+    """Let stdout lead nowhere: what is still in its buffer would fail once more at the end, with exit code 120."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def as_json(content: Mapping[str, Any]) -> str:

@@ -39,7 +39,8 @@ class User:
 
     @property
     def environment(self) -> dict[str, str]:
-        return {**os.environ, "CHAOSKIT_STATE": str(self.folder / "state"), "NO_COLOR": "1", "PYTHONWARNINGS": "error"}
+        usual = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+        return {**usual, "CHAOSKIT_STATE": str(self.folder / "state"), "NO_COLOR": "1", "PYTHONWARNINGS": "error"}
 
     def command(self, *arguments: str) -> list[str]:
         return [*self.prefix, "-m", "chaoskit", *arguments]

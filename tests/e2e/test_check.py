@@ -101,3 +101,15 @@ def test_a_full_disk(user, files: Path, arguments: tuple[str, ...]) -> None:
         )  # fmt: skip
     assert done.returncode == ExitCode.ENVIRONMENT
     assert done.stderr == "error: cannot write to standard output: No space left on device\n"
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("check", "--help"), ("schema",)])
+def test_whoever_closes_stdout_is_not_a_bug(user, arguments: tuple[str, ...]) -> None:
+    command = user.command(*arguments)
+    for where, code in ((">/dev/full", ExitCode.ENVIRONMENT), (">&-", ExitCode.OK)):
+        done = subprocess.run(
+            ["/bin/sh", "-c", f'exec "$@" {where}', "sh", *command], env=user.environment, stderr=subprocess.PIPE,
+            text=True, timeout=60,
+        )  # fmt: skip
+        assert done.returncode == code, done.stderr
+        assert "No space left on device" in done.stderr if code else done.stderr == ""
