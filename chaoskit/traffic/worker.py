@@ -89,6 +89,7 @@ class Worker:
         self._stopped = False  # no more load
         self._tick_at = _monotonic_ns() + _WAIT_NS
         self._ticks = 0
+        self._patient_until = 0  # nothing is given up before
         self._cpu = (time.process_time_ns(), _monotonic_ns())
         self._reads: deque[_Read] = deque()
         self._reads_total = self._reads_done = 0
@@ -113,7 +114,11 @@ class Worker:
             if self._started and not self._stopped:
                 self._send_due()
             now = _monotonic_ns()
-            deadline = self.sender.next_deadline()
+            stood = now - self._tick_at
+            if stood > _TICK_NS:
+                # We stood still, not the system: what is in flight gets that time back before it is given up.
+                self._patient_until = now + min(stood, round(self.config.timeout * 1e9))
+            deadline = self._deadline()
             if deadline is not None and deadline <= now:
                 # After the sockets that are ready in this turn: an answer that has arrived counts, however late we are.
                 self._loop.call_soon(self._expire)
@@ -124,6 +129,11 @@ class Worker:
             self._arm()
         except BaseException as error:  # an exception here would leave the timer unarmed: silence instead of a failure
             self._fail(error)
+
+    def _deadline(self) -> int | None:
+        """Monotonic ns at which something is to be given up."""
+        deadline = self.sender.next_deadline()
+        return None if deadline is None else max(deadline, self._patient_until)
 
     def _expire(self) -> None:
         try:
@@ -146,7 +156,7 @@ class Worker:
         at = self._tick_at
         if self._started and not self._stopped and self._next < len(self._due):
             at = min(at, self._due[self._next])
-        deadline = self.sender.next_deadline()
+        deadline = self._deadline()
         self._timer.arm(at if deadline is None else min(at, deadline))
 
     # --- every 100 ms
