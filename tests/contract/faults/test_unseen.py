@@ -170,7 +170,7 @@ def test_a_proxy_that_claims_hits_is_found_out_by_what_passes(name: str, bench: 
         ("limit_data", {"bytes": "1GB"}, 0.0, "0 connections cut"),
         ("slicer", {"size": "500KB"}, 0.0, "0 reads cut"),
         ("slow_close", {"delay": "1ms"}, 0.0, ""),
-        ("flaky", {"share": "0.1%"}, 0.0, "asked 0.10 %"),
+        ("flaky", {"share": "0.0001%"}, 0.0, "asked < 0.01 %"),
     ],
 )
 def test_a_fault_that_is_too_small_is_not_seen(
