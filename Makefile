@@ -21,10 +21,11 @@ demo: install ## what breaks when the database is slow? a verdict about a real s
 	@$(PY) -m chaoskit run experiments/url-shortener/demo.yaml
 
 # Most tests wait for processes: twice as many at once as there are processors on the smallest machine that is meant.
-# Tests that judge what a system did under load run one after the other, with nothing beside them.
+# Tests that judge what a system did run two at a time; under load one after the other, with nothing beside them.
 test: install-dev ## unit, contract and end-to-end tests
 	@status=0; \
-	$(PYTEST) -n 4 --dist worksteal -m "not alone" tests/unit tests/contract tests/e2e || status=$$?; \
+	$(PYTEST) -n 4 --dist worksteal -m "not alone and not paired" tests/unit tests/contract tests/e2e || status=$$?; \
+	$(PYTEST) -n 2 --dist loadfile -m paired tests/e2e || status=$$?; \
 	$(PYTEST) -m alone tests/e2e || status=$$?; \
 	exit $$status
 

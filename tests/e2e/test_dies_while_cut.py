@@ -11,7 +11,7 @@ import pytest
 
 from chaoskit.errors import ExitCode
 
-pytestmark = [pytest.mark.alone, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.paired, pytest.mark.timeout(180)]
 TINY = Path(__file__).resolve().parent / "tiny" / "cache-slow.yaml"
 CUT = "{at: 500ms, for: 4s, id: cut, fault: blackhole, on: api -> cache}"
 DIES = "{at: 3s, for: 3s, id: dies, fault: kill, on: cache}"

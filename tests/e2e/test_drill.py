@@ -12,7 +12,7 @@ DRILL = Path(__file__).resolve().parents[1] / "drill"
 KILLS = 40
 
 
-@pytest.mark.alone
+@pytest.mark.paired
 @pytest.mark.timeout(600)
 @pytest.mark.needs("namespaces")
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 
 from chaoskit.errors import ExitCode
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.paired
 AROUND = Path(__file__).resolve().parent / "around"
 
 

@@ -26,7 +26,7 @@ def wait_for_phase(process: subprocess.Popen[str], word: str) -> None:
     pytest.fail(f"the run ended without {word!r}")
 
 
-@pytest.mark.alone
+@pytest.mark.paired
 def test_0_all_held(user, tiny: Path, left) -> None:
     done = user.judged(str(tiny / "cache-slow.yaml"))
     assert done.code == ExitCode.OK, done.err + done.out
@@ -43,7 +43,7 @@ def test_0_all_held(user, tiny: Path, left) -> None:
     assert left(run["run"]) == []
 
 
-@pytest.mark.alone
+@pytest.mark.paired
 def test_1_a_claim_is_refuted_with_a_witness(user, tiny: Path) -> None:
     done = user.judged(
         str(tiny / "cache-slow.yaml"), "--set", "timeline.slow.latency=700ms",

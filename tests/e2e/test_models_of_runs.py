@@ -15,7 +15,7 @@ CLAIMS = (
 )
 
 
-@pytest.mark.alone
+@pytest.mark.paired
 def test_claimed_checked_again_and_exported(user, tiny: Path) -> None:
     done = user.judged(str(tiny / "cache-slow.yaml"), "--set", CLAIMS, "--set", "traffic.arrivals={constant: 200/s}")
     assert done.code == ExitCode.OK, done.err

@@ -12,7 +12,7 @@ import pytest
 from chaoskit.errors import ExitCode
 
 
-@pytest.mark.alone
+@pytest.mark.paired
 def test_a_run_is_judged_again_the_same(user, tiny: Path, tmp_path: Path) -> None:
     done = user.judged(str(tiny / "cache-slow.yaml"))
     folder = Path(done.json["runs"][0]["directory"])
@@ -81,7 +81,7 @@ def test_stop_from_another_terminal(user, tiny: Path, left) -> None:
     assert user("stop").code == ExitCode.USAGE
 
 
-@pytest.mark.alone
+@pytest.mark.paired
 def test_a_run_moved_elsewhere_can_be_reported(user, tiny: Path, tmp_path: Path) -> None:
     done = user.judged(str(tiny / "cache-slow.yaml"))
     moved = tmp_path / "a moved run"
