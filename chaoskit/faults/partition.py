@@ -111,8 +111,9 @@ def _evidence(passage: Passage, effect: LinkEffect | None, protocol: Protocol, c
     names = tuple(toxic.name for toxic in effect.toxics)
     if not passage.up and not passage.down:
         cut = Evidence(kind="cut", link=link, toxics=names)
-        if not effect.enabled:
-            return [cut, Evidence(kind="refused", link=link)]
+        if not effect.enabled:  # where nobody counts a cut is silence to a canary, and this one is not silent
+            refused = Evidence(kind="refused", link=link)
+            return [cut, refused] if counted else [refused]
         # A plain TCP canary has nothing to say that could be left without an answer.
         return [cut] if protocol == "tcp" else [cut, Evidence(kind="silent", link=link, expected=_WAIT)]
     half = Evidence(kind="cut", link=link, stream="down" if passage.up else "up", toxics=names)

@@ -213,6 +213,8 @@ def test_the_real_toxiproxy_lets_closes_through_and_that_is_said() -> None:
     assert [note for note in compiled({"isolate": "n1"}, toxiproxy="real").notes if "closes leak" in note]
     refused = compiled({"isolate": "n1", "mode": "refuse"}, toxiproxy="real")
     assert not [note for note in refused.notes if "leak" in note]
+    # Nor does it count: that a cut is silent is all that it could show, and this one is refused.
+    assert {item.kind for item in refused.evidence} == {"refused", "open"}
     half = compiled({"one-way": {"from": "n1"}}, cluster(2), toxiproxy="real")  # it does not count: an answer is needed
     assert {item.kind for item in half.evidence} == {"cut", "open"}
     assert {item.link for item in half.evidence if item.kind == "open"} == {"client@n1->n1:2379", "client@n2->n2:2379"}
