@@ -9,7 +9,7 @@ import pytest
 
 from chaoskit.errors import ExitCode
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.paired
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "experiments" / "url-shortener" / "demo.yaml"
 

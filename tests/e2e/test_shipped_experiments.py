@@ -8,7 +8,6 @@ import pytest
 
 from chaoskit.errors import ExitCode
 
-pytestmark = pytest.mark.alone
 ROOT = Path(__file__).resolve().parents[2]
 EXPERIMENTS = ROOT / "experiments" / "url-shortener"
 QUESTIONS = ["cache-down", "database-down", "database-slow", "traffic-x10"]
@@ -21,6 +20,7 @@ def check(done) -> None:
     assert "inconclusive" not in {claim["verdict"] for claim in run["claims"]}
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("name", QUESTIONS)
 @pytest.mark.timeout(900)
 def test_the_answer_is_the_one_that_is_known(user, name: str) -> None:
@@ -30,12 +30,16 @@ def test_the_answer_is_the_one_that_is_known(user, name: str) -> None:
     assert "refuted" in {claim["verdict"] for claim in done.json["runs"][0]["claims"]}
 
 
+@pytest.mark.alone
+@pytest.mark.timeout(900)
 def test_without_a_fault_every_claim_holds(user) -> None:
     done = user.judged(str(EXPERIMENTS / "control.yaml"))
     check(done)
     assert {claim["verdict"] for claim in done.json["runs"][0]["claims"]} == {"held"}
 
 
+@pytest.mark.paired
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("interposition", [pytest.param("hosts", marks=pytest.mark.needs("namespaces")), "rewrite"])
 def test_the_demo(user, interposition: str, left) -> None:
     done = user.judged(str(EXPERIMENTS / "demo.yaml"), "--interposition", interposition)
