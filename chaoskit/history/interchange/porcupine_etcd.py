@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Any, BinaryIO
 
 from chaoskit.errors import HistoryError
-from chaoskit.history.interchange.porcupine_log import Log, write_log
+from chaoskit.history.interchange.porcupine_log import Parsed, not_carried, read_log, write_log
 from chaoskit.history.operation import NONE, Outcome
 from chaoskit.history.operations import Operations
 
@@ -25,6 +25,7 @@ _LINE = re.compile(
 )
 _BEGIN = re.compile(rb"INFO\s+jepsen\.util\s+-\s+\d+\s+:invoke\s")
 _WORDS = {0: "invoke", int(Outcome.OK): "ok", int(Outcome.FAIL): "fail", int(Outcome.INFO): "info"}
+_EXPECTED = "`INFO  jepsen.util - PROCESS :invoke|:ok|:fail|:info :read nil | :write N | :cas [N N]`"
 _DIGITS = 4000  # Python refuses to convert more than 4,300
 
 
@@ -42,25 +43,26 @@ def read(lines: Iterable[tuple[int, bytes]], source: str) -> Operations:
     Raises:
         HistoryError: a line is no event of it, or no clients could have produced them.
     """
-    log = Log(source)
-    for number, line in log.lines(lines):
-        found = _LINE.fullmatch(line) if len(line) <= _DIGITS else None
-        if found is None:
-            raise _wrong(source, number, line)
-        process, kind, f, nil, one, before, after = found.groups()
-        value: Any = None
-        if one is not None:
-            value = int(one)
-        elif before is not None:
-            value = (int(before), int(after))
-        if kind in (b"invoke", b"ok") and not (
-            (f == b"cas" and before is not None)
-            or (f == b"write" and one is not None)
-            or (f == b"read" and (nil is not None or (one is not None and kind == b"ok")))
-        ):
-            raise _wrong(source, number, line)
-        log.event(number, kind, process, f, value)
-    return log.operations()
+    return read_log(lines, source, _parsed, _EXPECTED)
+
+
+def _parsed(line: bytes) -> Parsed | None:
+    found = _LINE.fullmatch(line) if len(line) <= _DIGITS else None
+    if found is None:
+        return None
+    process, kind, f, nil, one, before, after = found.groups()
+    value: Any = None
+    if one is not None:
+        value = int(one)
+    elif before is not None:
+        value = (int(before), int(after))
+    if kind in (b"invoke", b"ok") and not (
+        (f == b"cas" and before is not None)
+        or (f == b"write" and one is not None)
+        or (f == b"read" and (nil is not None or (one is not None and kind == b"ok")))
+    ):
+        return None
+    return kind, process, f, value, None
 
 
 def write(operations: Operations, out: BinaryIO) -> tuple[str, ...]:
@@ -98,19 +100,4 @@ def _natural(value: Any) -> bool:
 
 
 def _not_carried(operations: Operations, what: str) -> HistoryError:
-    return HistoryError(
-        operations.source or "the history",
-        0,
-        f"has {what[:60]}, which Porcupine's log of etcd cannot carry",
-        hint="it knows read, write n and cas [n n] of natural numbers, on one register",
-    )
-
-
-def _wrong(source: str, number: int, line: bytes) -> HistoryError:
-    shown = line[:60].decode(errors="backslashreplace")
-    return HistoryError(
-        source,
-        number,
-        f"found {shown!r}",
-        hint="expected `INFO  jepsen.util - PROCESS :invoke|:ok|:fail|:info :read nil | :write N | :cas [N N]`",
-    )
+    return not_carried(operations, what, "etcd", "read, write n and cas [n n] of natural numbers, on one register")

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import BinaryIO
 
 from chaoskit.errors import HistoryError
-from chaoskit.history.interchange.porcupine_log import Log, write_log
+from chaoskit.history.interchange.porcupine_log import Parsed, not_carried, read_log, write_log
 from chaoskit.history.operation import NONE, Outcome
 from chaoskit.history.operations import Operations
 
@@ -21,6 +21,7 @@ FUNCTIONS = ("get", "put", "append")
 _LINE = re.compile(
     rb'\{:process (\d+), :type :(invoke|ok|fail|info), :f :(get|put|append), :key "(.*)", :value (?:nil|"(.*)")\}'
 )
+_EXPECTED = '`{:process N, :type :invoke|:ok, :f :get|:put|:append, :key "K", :value "V"}`, nil for a get'
 _AMBIGUOUS = '", :value '
 
 
@@ -38,17 +39,17 @@ def read(lines: Iterable[tuple[int, bytes]], source: str) -> Operations:
     Raises:
         HistoryError: a line is no event of it, or no clients could have produced them.
     """
-    log = Log(source)
-    for number, line in log.lines(lines):
-        found = _LINE.fullmatch(line)
-        if found is None:
-            raise _wrong(source, number, line)
-        process, kind, f, key, text = found.groups()
-        if kind in (b"invoke", b"ok") and (text is None) != (kind == b"invoke" and f == b"get"):
-            raise _wrong(source, number, line)
-        value = None if text is None else log.text(number, text)
-        log.event(number, kind, process, f, value, log.text(number, key))
-    return log.operations()
+    return read_log(lines, source, _parsed, _EXPECTED)
+
+
+def _parsed(line: bytes) -> Parsed | None:
+    found = _LINE.fullmatch(line)
+    if found is None:
+        return None
+    process, kind, f, key, text = found.groups()
+    if kind in (b"invoke", b"ok") and (text is None) != (kind == b"invoke" and f == b"get"):
+        return None
+    return kind, process, f, None if text is None else text.decode(), key.decode()
 
 
 def write(operations: Operations, out: BinaryIO) -> tuple[str, ...]:
@@ -97,19 +98,5 @@ class _Texts(dict[int, str]):
 
 
 def _not_carried(operations: Operations, what: str) -> HistoryError:
-    return HistoryError(
-        operations.source or "the history",
-        0,
-        f"has {what[:80]}, which Porcupine's log of a key-value store cannot carry",
-        hint="it knows get, put and append, with keys and values that are texts of one line",
-    )
-
-
-def _wrong(source: str, number: int, line: bytes) -> HistoryError:
-    shown = line[:60].decode(errors="backslashreplace")
-    return HistoryError(
-        source,
-        number,
-        f"found {shown!r}",
-        hint='expected `{:process N, :type :invoke|:ok, :f :get|:put|:append, :key "K", :value "V"}`, nil for a get',
-    )
+    knows = "get, put and append, with keys and values that are texts of one line"
+    return not_carried(operations, what, "a key-value store", knows)

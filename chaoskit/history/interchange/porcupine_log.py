@@ -15,13 +15,40 @@ from chaoskit.history.operations import Operations
 from chaoskit.history.pairing import FAIL, INFO, INVOKE, OK, Events, pair
 from chaoskit.history.values import Values
 
-__all__ = ["TYPES", "Log", "write_log"]
+__all__ = ["Parsed", "not_carried", "read_log", "write_log"]
 
-TYPES = {b"invoke": INVOKE, b"ok": OK, b"fail": FAIL, b"info": INFO}
+Parsed = tuple[bytes, bytes, bytes, Any, Any]  # kind, process, f, value, key
+_TYPES = {b"invoke": INVOKE, b"ok": OK, b"fail": FAIL, b"info": INFO}
 _LINES = 10_000  # written at once
 
 
-class Log:
+def read_log(
+    lines: Iterable[tuple[int, bytes]], source: str, parse: Callable[[bytes], Parsed | None], expected: str
+) -> Operations:
+    """The history of a log.
+
+    Args:
+        lines: with their numbers.
+        parse: what a line says; None where it is no event. It may raise UnicodeDecodeError. expected: an event, in
+            words.
+
+    Raises:
+        HistoryError: a line is no event of it, or no clients could have produced them.
+    """
+    log = _Log(source)
+    for number, line in log.lines(lines):
+        try:
+            found = parse(line)
+        except UnicodeDecodeError:
+            raise HistoryError(source, number, "text that is not UTF-8") from None
+        if found is None:
+            shown = line[:60].decode(errors="backslashreplace")
+            raise HistoryError(source, number, f"found {shown!r}", hint=f"expected {expected}")
+        log.event(number, *found)
+    return log.operations()
+
+
+class _Log:
     """Collects the events of a log."""
 
     def __init__(self, source: str) -> None:
@@ -42,7 +69,7 @@ class Log:
             if text := (line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line).strip():
                 yield number, text
 
-    def event(self, line: int, kind: bytes, process: bytes, f: bytes, value: Any, key: Any = None) -> None:
+    def event(self, line: int, kind: bytes, process: bytes, f: bytes, value: Any, key: Any) -> None:
         """One event.
 
         Raises:
@@ -52,7 +79,7 @@ class Log:
             raise HistoryError(self.source, line, f"process {process[:40].decode()}…, beyond 64 bits")
         number = self.values.number
         function = self._functions.setdefault(f, len(self._functions))
-        self._rows.append((TYPES[kind], int(process), function, number(key), number(value), line))
+        self._rows.append((_TYPES[kind], int(process), function, number(key), number(value), line))
 
     def operations(self) -> Operations:
         """All of them, paired.
@@ -78,16 +105,15 @@ class Log:
         )
         return pair(events, self.source)
 
-    def text(self, line: int, text: bytes) -> str:
-        """A text of the log.
 
-        Raises:
-            HistoryError: it is not UTF-8.
-        """
-        try:
-            return text.decode()
-        except UnicodeDecodeError:
-            raise HistoryError(self.source, line, "text that is not UTF-8") from None
+def not_carried(operations: Operations, what: str, log: str, knows: str) -> HistoryError:
+    """The error that a log (`etcd`) cannot carry something of a history, and what it knows instead."""
+    return HistoryError(
+        operations.source or "the history",
+        0,
+        f"has {what[:80]}, which Porcupine's log of {log} cannot carry",
+        hint=f"it knows {knows}",
+    )
 
 
 def write_log(operations: Operations, out: BinaryIO, line: Callable[[int, int, int, int, int], str]) -> tuple[str, ...]:
