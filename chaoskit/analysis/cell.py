@@ -77,8 +77,9 @@ def analyse_cell(plan: Plan, cell: CellPlan, material: Material) -> CellAnalysis
     reasons += health.reasons
     known = disturbances(plan, facts)
     spans = _spans(plan, facts, plain, known)
-    judgements = _judgements(plan, history, known)
-    evidence = Evidence(history, plain, spans, sides={fault.id: fault.sides for fault in faults})
+    context = CheckContext(known, {fault.id: fault.sides for fault in faults if fault.sides})
+    judgements = _judgements(plan, history, context)
+    evidence = Evidence(history, plain, spans, sides=context.sides, disturbances=known)
     consistent = _consistent(plan, cell, evidence)
     accused = [found.accused for found in judgements.values() if isinstance(found, Judgement)]
     checked = bool(accused) or any(_all_of_it(claim) for claim in plan.experiment.claims)
@@ -125,14 +126,13 @@ def _spans(plan: Plan, facts: Facts, load: Load, known: tuple[Disturbance, ...])
     return windows(origin, end, timeout, failover, known)
 
 
-def _judgements(plan: Plan, history: History, known: tuple[Disturbance, ...]) -> dict[str, Judgement | CheckerError]:
+def _judgements(plan: Plan, history: History, context: CheckContext) -> dict[str, Judgement | CheckerError]:
     """Every invariant that is claimed or that the workload declares; one that raises gives up, it does not pass."""
     experiment = plan.experiment
     wanted = [claim.invariant for claim in experiment.claims if claim.invariant]
     for workload in plan.target.workloads:
         if workload.name == experiment.traffic.workload:
             wanted += workload.invariants
-    context = CheckContext(known)
     found: dict[str, Judgement | CheckerError] = {}
     for name in dict.fromkeys(wanted):
         try:

@@ -22,10 +22,10 @@ from chaoskit.checks.model import Witness
 from chaoskit.checks.models.immutable import MODEL
 from chaoskit.checks.register import WritesAndReads
 from chaoskit.checks.result import Options
+from chaoskit.checks.sides import by_time_and_side
 from chaoskit.checks.witness import at, many, operation, operations, quoted
 from chaoskit.history.frame import History
 from chaoskit.history.operation import NONE
-from chaoskit.history.windows import Disturbance
 from chaoskit.units import format_count, format_share
 
 __all__ = ["Fates", "check", "fates"]
@@ -112,7 +112,7 @@ def check(history: History, context: CheckContext) -> Judgement:
             operations=total,
             exposed=decided,
             anomalies={kind: count for kind, count in anomalies.items() if count},
-            split=_split(fate.end[gone], context.disturbances),
+            split=by_time_and_side(history, fate.write[gone], context.disturbances, context.sides),
             notes=(*notes, unread) if unknown else tuple(notes),
             witness=_witness(history, fate),
         )
@@ -128,19 +128,6 @@ def _absent_after_acknowledgement(known: WritesAndReads) -> NDArray[np.int64]:
     found = known.where(~(known.operations.final & known.operations.named("read")))
     anomalies = MODEL.check(found.operations, Options()).anomalies
     return next((found.place[one.accused] for one in anomalies if one.kind == "nil-after-ack"), nobody())
-
-
-def _split(acknowledged: NDArray[np.int64], disturbances: tuple[Disturbance, ...]) -> dict[str, int]:
-    """Losses by when the write was acknowledged, relative to every disturbance that was seen to begin."""
-    parts: dict[str, int] = {}
-    for one in disturbances:
-        if one.start_ns is None:
-            continue
-        heal = np.iinfo(np.int64).max if one.heal_ns is None else one.heal_ns
-        before, after = acknowledged < one.start_ns, acknowledged >= heal
-        for when, chosen in (("before", before), ("during", ~before & ~after), ("after", after)):
-            parts[f"acknowledged {when} {one.id}"] = int(np.count_nonzero(chosen))
-    return parts
 
 
 def _witness(history: History, fate: Fates) -> Witness:

@@ -12,9 +12,10 @@ from chaoskit.checks.limits import BASELINE_OPERATIONS, MINIMUM_OPERATIONS, WITN
 from chaoskit.checks.model import Finding, WindowSpan, Witness, WitnessOp
 from chaoskit.checks.quantities import LATENCIES, compare, measure, said, worst
 from chaoskit.checks.sample import Load, Sample
+from chaoskit.checks.sides import Sides
 from chaoskit.checks.witness import at, many, operation, operations, told
 from chaoskit.history.frame import History
-from chaoskit.history.windows import Span
+from chaoskit.history.windows import Disturbance, Span
 from chaoskit.spec.model import Claim, Condition, Verdict, Window
 from chaoskit.units import format_count, format_duration
 
@@ -30,13 +31,15 @@ class Evidence:
         spans: windows by (kind, id), see `chaoskit.history.windows`.
         checked: whether any invariant was checked: without one nothing is known to be correct.
         sides: injection -> side -> nodes that stood on it, clients included: where a partition was observed to be.
+        disturbances: everything that the windows belong to.
     """
 
     history: History
     load: Load
     spans: Mapping[tuple[str, str | None], Span]
     checked: bool = False
-    sides: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
+    sides: Sides = field(default_factory=dict)
+    disturbances: tuple[Disturbance, ...] = ()
 
     def standing(self, side: str, window: Window) -> tuple[str, ...]:
         """Sources of operations that stood on a side of the window's partition, or the client of that name."""

@@ -1,8 +1,9 @@
 """Claims about consistency: one model on the history of a cell, by the code of `chaoskit check`.
 
 A history is judged as a whole, because an answer in a fault may show what was written before it. What a window, a class
-or a side choose are answers: all writes are judged with just the reads that were chosen. Leaving reads out makes no
-legal history illegal, so nobody is accused by it.
+or a side choose are answers: all writes are judged with just the reads that were chosen. Leaving out what only looks
+makes no legal history illegal, so nobody is accused by it. What takes or writes stays, whatever its class is called,
+and where a model asks what becomes of things in the end (`set-full`) nothing can be chosen.
 
 What `check` calls held is inconclusive here where too little could have shown an anomaly: an experiment promises
 something about the system, not about one file.
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,11 +22,15 @@ from chaoskit.checks.checking import POWER_UP_TO, check, find_model
 from chaoskit.checks.conditions import Evidence, window_span
 from chaoskit.checks.context import nobody
 from chaoskit.checks.limits import MINIMUM_OPERATIONS, POWER_SECONDS
-from chaoskit.checks.model import Finding, Planted, Witness
+from chaoskit.checks.loss import Finals
+from chaoskit.checks.model import Finding, Planted, StaleAnswers, Witness
 from chaoskit.checks.power import power
-from chaoskit.checks.result import Model, Options, Result
+from chaoskit.checks.result import Model, Options
+from chaoskit.checks.sides import by_time_and_side, standing
+from chaoskit.checks.stale_answers import stale_answers
+from chaoskit.checks.staleness import Staleness
 from chaoskit.checks.witness import many, operations
-from chaoskit.errors import ChaosKitError
+from chaoskit.errors import ChaosKitError, CheckerError
 from chaoskit.history.interchange.parquet import of_run
 from chaoskit.history.operation import NONE
 from chaoskit.history.operations import Operations
@@ -35,6 +40,9 @@ from chaoskit.spec.model import Claim, Consistency
 from chaoskit.units import format_count
 
 __all__ = ["Consistent", "judge_consistency"]
+
+_REGISTERS = ("register", "cas-register")  # their values are overwritten, so that an answer can be stale
+_WHOLE = ("set-full",)
 
 
 @dataclass(frozen=True)
@@ -91,14 +99,18 @@ class _Chosen:
         place: position in `history.rows` of each.
         looks: mask of the answers that were chosen; all operations where the claim chooses none.
         doubts: why too little is known for “held”. notes: what was left out.
+        numbers, split, stale: figures about all answers of the chosen classes, whenever and wherever they were given.
     """
 
     evidence: Evidence
     operations: Operations
     place: NDArray[np.int64]
     looks: NDArray[np.bool_]
-    doubts: tuple[str, ...]
-    notes: tuple[str, ...]
+    doubts: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    numbers: Mapping[str, float] = field(default_factory=dict)
+    split: Mapping[str, int] = field(default_factory=dict)
+    stale: tuple[StaleAnswers, ...] = ()
 
     @classmethod
     def of(
@@ -122,7 +134,9 @@ class _Chosen:
         readers = [name for name, kind in classes.items() if kind == "read" and name in (asked.classes or classes)]
         rows = history.rows[place]
         reads = np.isin(rows["cls"], [history.class_id(name) for name, kind in classes.items() if kind == "read"])
-        looks = reads & np.isin(rows["cls"], [history.class_id(name) for name in readers])
+        asked_about = reads & np.isin(rows["cls"], [history.class_id(name) for name in readers])
+        reads &= _only_looks(given)
+        looks = asked_about.copy()
         if claim.window.kind != "whole":
             within = np.zeros(len(history.rows), dtype=np.bool_)
             within[counted(history.rows["t_due"], span)] = True
@@ -133,13 +147,27 @@ class _Chosen:
 
         kept = np.flatnonzero(ours & (~reads | looks))
         looks = looks[kept] if readers else np.ones(len(kept), dtype=np.bool_)
-        chosen = cls(evidence, given.where(kept), place[kept], looks, (), ())
+        if model.name in _WHOLE and (reads & ours & ~looks).any():
+            raise CheckerError(
+                f"{model.name} asks what becomes of things in the end, which all reads together show: leave out the "
+                "window, of and at"
+            )
+        chosen = cls(evidence, given.where(kept), place[kept], looks)
         doubts = [chosen._few(name) for name in (readers or classes) if name in sent]
         doubts += [chosen._apart(claim)] if readers else []
         notes = [note for note in given.notes if note not in history.damaged]
         if len(foreign):
             notes.append(f"{many(len(foreign), 'key')} left out: operations that are no {model.name}'s touched")
-        return replace(chosen, doubts=tuple(filter(None, doubts)), notes=tuple(notes))
+        whole = np.flatnonzero(ours & (~reads | asked_about))
+        numbers, split, stale = _figures(evidence, given.where(whole), place[whole], model)
+        return replace(
+            chosen,
+            doubts=tuple(filter(None, doubts)),
+            notes=tuple(notes),
+            numbers=numbers,
+            split=split,
+            stale=stale,
+        )
 
     def _few(self, name: str) -> str:
         """Why too little is known of an operation class; "" where there is enough."""
@@ -155,10 +183,7 @@ class _Chosen:
         sides = self.evidence.sides.get(claim.window.of or "", {})
         if claim.window.kind not in ("during", "steady") or len(sides) < 2:
             return ""
-        of_node = np.full(len(history.nodes) + 1, NONE)
-        for number, nodes in enumerate(sides.values()):
-            of_node[[history.nodes.index(name) for name in nodes if name in history.nodes]] = number
-        side = of_node[history.rows["source"][self.place]]
+        side = standing(history, sides)[self.place]
         wrote = np.unique(np.stack([given.key, side])[:, given.ok & ~self.looks & (side != NONE)], axis=1)
         looked = self.looks & given.ok & (side != NONE)
         everybody = np.searchsorted(wrote[0], given.key[looked], "right") - np.searchsorted(wrote[0], given.key[looked])
@@ -183,7 +208,10 @@ def _judged(draft: Finding, chosen: _Chosen, model: Model, options: Options, see
             "operations": result.operations,
             "exposed": result.exposed,
             "anomalies": {one.kind: one.count for one in result.anomalies},
-            "notes": (*chosen.notes, *result.notes, *_numbers(result)),
+            "notes": (*chosen.notes, *result.notes),
+            "numbers": {name: n for name, n in {**result.numbers, **chosen.numbers}.items() if not np.isnan(n)},
+            "split": chosen.split,
+            "stale": chosen.stale,
         }
     )
     if result.verdict == "refuted":
@@ -224,8 +252,34 @@ def _power(
     return planted, (*(one.sentence() for one in found.strikes), *found.notes)
 
 
-def _numbers(result: Result) -> tuple[str, ...]:
-    """Figures beside the verdict, in one line; nothing where all of them are nought."""
-    if not any(result.numbers.values()):
-        return ()
-    return ("; ".join(f"{name}: {value:g}" for name, value in result.numbers.items()),)
+def _only_looks(operations: Operations) -> NDArray[np.bool_]:
+    """What can be left out without changing what the others may answer: plain reads, and transactions of nothing else.
+
+    A dequeue takes, a lock is acquired, a poll moves a position: the rest of the history is wrong without them.
+    """
+    looking = np.zeros(len(operations.values) + 1, dtype=np.bool_)
+    transactions = operations.named("txn")
+    for number in np.unique(operations.value[transactions]).tolist():
+        steps = operations.of_value(number)
+        looking[number] = isinstance(steps, tuple) and all(
+            isinstance(step, tuple) and step and step[0] in ("r", "read") for step in steps
+        )
+    return operations.named("read", "get", "effects") | (transactions & looking[operations.value])
+
+
+def _figures(
+    evidence: Evidence, given: Operations, place: NDArray[np.int64], model: Model
+) -> tuple[dict[str, float], dict[str, int], tuple[StaleAnswers, ...]]:
+    """What was lost, when and where it had been acknowledged, and how stale answers were: where the model is about
+    things of which that can be said.
+    """
+    numbers: dict[str, float] = {}
+    split: dict[str, int] = {}
+    if "read" in model.functions & set(given.functions) and (given.named("read") & given.final).any():
+        finals = Finals(given)
+        numbers = finals.numbers()
+        split = by_time_and_side(evidence.history, place[finals.lost], evidence.disturbances, evidence.sides)
+    stale: tuple[StaleAnswers, ...] = ()
+    if model.name in _REGISTERS:
+        stale = stale_answers(evidence, Staleness.of(given), place)
+    return numbers, split, stale

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from chaoskit.checks.limits import MINIMUM_OPERATIONS
 from chaoskit.checks.model import Finding, Witness
+from chaoskit.checks.sides import Sides
 from chaoskit.checks.witness import many
 from chaoskit.errors import CheckerError
 from chaoskit.history.frame import History
@@ -25,9 +26,12 @@ __all__ = ["CheckContext", "Judgement", "check_form", "nobody", "unrefuted"]
 
 @dataclass(frozen=True)
 class CheckContext:
-    """What an invariant may know beside the history: when the system was disturbed, to split its counts by it."""
+    """What an invariant may know beside the history, to split its counts by it: when the system was disturbed, and of
+    partitions who stood where.
+    """
 
     disturbances: tuple[Disturbance, ...] = ()
+    sides: Sides = field(default_factory=dict)
 
 
 def nobody() -> NDArray[np.int64]:

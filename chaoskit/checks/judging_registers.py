@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from chaoskit.checks.age import staleness
 from chaoskit.checks.forms import only
 from chaoskit.checks.linearize import Machine, Puzzle, search, smallest
 from chaoskit.checks.origins import Origins, decode
 from chaoskit.checks.registers import ORDER, Registers
 from chaoskit.checks.result import Anomaly, Budget, Options, Result, judged
+from chaoskit.checks.staleness import Staleness
 from chaoskit.checks.words import called
 from chaoskit.history.operation import NONE
 from chaoskit.history.operations import NEVER, Operations
@@ -53,7 +53,7 @@ def judge(model: str, functions: frozenset[str], operations: Operations, options
         notes=(*searched.notes(), *_notes(operations, origins)),
         refuted=ORDER if anomalies else None,
         not_refuted=ORDER if not anomalies and not searched.open else None,
-        numbers=staleness(operations, origins, registers.first, registers.overtaken, origins.cluster != NONE),
+        numbers=Staleness.judged(registers).numbers(),
     )
 
 

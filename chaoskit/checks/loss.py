@@ -7,13 +7,14 @@ written once. What was overwritten cannot be told from what was lost, and is not
     missing   some node's last final answer holds it, some other's does not: that is divergence, not loss
     unread    nobody read its key in the end, or not since the acknowledgement
 
-A *resurrected* failure is a write that was reported as failed, and is there in the end. Source: the split by time and
-place is that of Jepsen's reports; loss of writes of unknown outcome is no loss.
+A *resurrected* failure is a write that was reported as failed, and is there in the end. What became of a write of
+unknown outcome is no loss, as in Jepsen's checkers of sets. When and where the lost ones had been acknowledged:
+`chaoskit.checks.sides`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -26,19 +27,10 @@ from chaoskit.history.operation import NONE
 from chaoskit.history.operations import Operations
 from chaoskit.history.values import identity
 
-__all__ = ["ADDS", "Finals", "Window", "split"]
+__all__ = ["ADDS", "Finals"]
 
 ADDS = frozenset({"append", "add"})  # what puts an element into a list or a set
 _WRITES = ADDS | {"write"}
-
-
-@dataclass(frozen=True)
-class Window:
-    """A fault, in nanoseconds from the beginning of the history: from its begin to its heal."""
-
-    name: str
-    begin_ns: int
-    end_ns: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,6 +124,14 @@ class Finals:
         """Acknowledged writes that nobody looked for in the end."""
         return self._where(lambda reads, write: not reads)
 
+    def numbers(self) -> dict[str, float]:
+        """How many acknowledged writes can be recognised, and what became of them."""
+        return {
+            "acknowledged": float(len(self.acknowledged)),
+            "lost everywhere": float(len(self.lost)),
+            "not looked for": float(len(self.unread)),
+        }
+
     @cached_property
     def resurrected(self) -> NDArray[np.int64]:
         """Failed writes that are there, though no other write of the same may have happened."""
@@ -150,22 +150,3 @@ class Finals:
     def _where(self, chosen: Any) -> NDArray[np.int64]:
         found = [one for one in self.acknowledged.tolist() if chosen(self.since(one), one)]
         return np.asarray(found, dtype=np.int64)
-
-
-def split(operations: Operations, writes: NDArray[np.int64], windows: Sequence[Window]) -> dict[str, int]:
-    """How many of some acknowledged writes there are by when they were acknowledged, and by node.
-
-    Returns:
-        "acknowledged before NAME", "… during NAME" and "… after NAME" for each window, where times are known, and
-        "acknowledged by NODE" where nodes are.
-    """
-    found: dict[str, int] = {}
-    ended = operations.ended_ns[writes]
-    if operations.timed:
-        for one in windows:
-            before, after = ended < one.begin_ns, ended >= one.end_ns
-            for when, mask in (("before", before), ("during", ~before & ~after), ("after", after)):
-                found[f"acknowledged {when} {one.name}"] = int(np.count_nonzero(mask))
-    for number, name in enumerate(operations.nodes):
-        found[f"acknowledged by {name}"] = int(np.count_nonzero(operations.node[writes] == number))
-    return found

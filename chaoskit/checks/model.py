@@ -5,7 +5,7 @@ from __future__ import annotations
 from chaoskit.data import Frozen
 from chaoskit.spec.model import Verdict
 
-__all__ = ["Finding", "Planted", "WindowSpan", "Witness", "WitnessOp"]
+__all__ = ["Finding", "Planted", "StaleAnswers", "WindowSpan", "Witness", "WitnessOp"]
 
 
 class WindowSpan(Frozen):
@@ -58,6 +58,27 @@ class Planted(Frozen):
     legal: int
 
 
+class StaleAnswers(Frozen):
+    """How stale the answers of registers were in one window and one place, at least.
+
+    Attributes:
+        window: "during cut". side: where the clients stood in that window's partition. node: who was asked. None: all.
+        answers: all that were looked at. stale: of these, how many show what had provably been replaced.
+        age, versions: how long ago, in seconds, and by how many writes, over all answers and at least: p50, p99, max by
+            nearest rank; None where the count makes it another name for the maximum, or times are not known.
+        visible: shares of answers, at most, that show whatever was known 10 ms, 100 ms and 1 s before they began.
+    """
+
+    window: str
+    side: str | None = None
+    node: str | None = None
+    answers: int
+    stale: int
+    age: tuple[float | None, ...]
+    versions: tuple[int | None, ...]
+    visible: tuple[float, ...]
+
+
 class Finding(Frozen):
     """Verdict on one claim in one cell.
 
@@ -67,7 +88,9 @@ class Finding(Frozen):
         reasons: why inconclusive; empty otherwise.
         operations: how many were counted. exposed: how many could have shown the anomaly (invariants).
         anomalies: count by kind (invariants).
-        split: the anomalies again, by when they happened ("acknowledged during cache-down").
+        split: acknowledged writes that were lost, by when and where they had been acknowledged ("acknowledged during
+            cut at minority").
+        numbers: figures of the model, by name. stale: how stale answers were, by window and place (registers).
         notes: what was seen and decides nothing.
         planted: what a history that is held could have shown (claims about consistency).
         censored: the truth is at least `value` (an operation that was never answered, a recovery that was not seen).
@@ -90,3 +113,5 @@ class Finding(Frozen):
     notes: tuple[str, ...] = ()
     censored: bool = False
     planted: tuple[Planted, ...] = ()
+    numbers: dict[str, float] = {}
+    stale: tuple[StaleAnswers, ...] = ()

@@ -15,7 +15,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from chaoskit.checks.age import staleness
 from chaoskit.checks.causal import causal
 from chaoskit.checks.forms import only
 from chaoskit.checks.levels import OBJECTS, implied, strongest_left, weakest
@@ -24,6 +23,7 @@ from chaoskit.checks.registers import Registers
 from chaoskit.checks.result import Anomaly, Budget, Options, Result, judged
 from chaoskit.checks.sequential import incoherent, sequential
 from chaoskit.checks.session_registers import Story
+from chaoskit.checks.staleness import Staleness
 from chaoskit.history.operation import NONE
 from chaoskit.history.operations import Operations
 from chaoskit.units import format_count
@@ -77,7 +77,7 @@ def judge_level(model: str, functions: frozenset[str], operations: Operations, o
         notes=story.lanes.notes(),
         refuted=weakest(levels, OBJECTS),
         not_refuted=_LINEARIZABLE if held else None if reasons else _not_refuted(levels, level),
-        numbers=staleness(operations, origins, registers.first, registers.overtaken, origins.cluster != NONE),
+        numbers=Staleness.judged(registers).numbers(),
     )
 
 

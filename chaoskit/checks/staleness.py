@@ -1,7 +1,8 @@
-"""How stale the answers of registers were, one by one, by session and by node: the distribution behind the figures.
+"""How stale the answers of registers were, at least: in milliseconds and in versions.
 
-Ages are lower bounds: counted from the instant at which something newer was provably there (its write had returned, or
-somebody had been shown it), never from when its write was sent. So shares of fresh answers are upper bounds.
+The age of an answer is counted from the instant at which something newer was provably there (its write had returned, or
+somebody had been shown it), never from when that was sent: what is reported is never more than the truth, and shares of
+fresh answers are upper bounds.
 """
 
 from __future__ import annotations
@@ -13,28 +14,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chaoskit.checks.age import ages, versions_behind
-from chaoskit.checks.origins import decode
+from chaoskit.checks.origins import Origins, decode
 from chaoskit.checks.quantiles import nearest_rank
 from chaoskit.checks.registers import Registers
+from chaoskit.checks.zones import Overtaken
 from chaoskit.history.operation import NONE
 from chaoskit.history.operations import Operations
 
 __all__ = ["Staleness"]
 
+_QUANTILES = {"p50": 500, "p99": 990, "max": 1000}
+
 
 @dataclass(frozen=True, eq=False)
 class Staleness:
-    """All columns run over the answers whose write is known.
+    """All columns run over the answers whose write is known; registers whose values are ambiguous have none.
 
     Attributes:
         read: positions. stale: which of them show what had provably been replaced when they began.
         age_ns: for how long, at least; 0 for the others, and everywhere where times are not known (`timed`).
-        versions: by how many writes, at least.
-        session, node: of the operation.
+        versions: how many writes had returned since the value was last known to be current, at least.
     """
 
-    operations: Operations
     read: NDArray[np.int64]
     stale: NDArray[np.bool_]
     age_ns: NDArray[np.int64]
@@ -43,61 +44,43 @@ class Staleness:
 
     @classmethod
     def of(cls, operations: Operations, initial: Any = None) -> Staleness:
-        """Of a history of `read`, `write` and `cas`. Registers whose values are ambiguous are left out.
+        """Of a history of `read`, `write` and `cas`.
 
         Raises:
             HistoryError: a compare-and-set does not ask [old new]. The history's fault.
         """
         origins = decode(operations, initial)
-        registers = Registers(operations, origins, initial is None)
+        return cls.judged(Registers(operations, origins, initial is None))
+
+    @classmethod
+    def judged(cls, registers: Registers) -> Staleness:
+        """Of a history that was taken apart already."""
+        operations, origins, found = registers.operations, registers.origins, registers.overtaken
         placed = origins.cluster != NONE
-        late = registers.overtaken
-        timed = operations.timed
-        age = ages(operations, origins, late) if timed else np.zeros(len(origins.seer), dtype=np.int64)
         return cls(
-            operations,
             origins.seer[placed],
-            late.late[placed],
-            age[placed],
-            versions_behind(origins, registers.first, late)[placed],
-            timed,
+            found.late[placed],
+            _ages(operations, origins, found)[placed],
+            _versions(origins, registers.first, found)[placed],
+            operations.timed,
         )
 
     def where(self, chosen: NDArray[np.bool_]) -> Staleness:
         """Some of the answers."""
-        return Staleness(
-            self.operations,
-            self.read[chosen],
-            self.stale[chosen],
-            self.age_ns[chosen],
-            self.versions[chosen],
-            self.timed,
-        )
+        return Staleness(self.read[chosen], self.stale[chosen], self.age_ns[chosen], self.versions[chosen], self.timed)
 
     def numbers(self) -> dict[str, float]:
         """Share of stale answers, and quantiles of age and versions over all answers; {} for no answers."""
-        if not len(self.read):
+        count = len(self.read)
+        if not count:
             return {}
-        found = {"answers": float(len(self.read)), "stale answers, share": float(self.stale.mean())}
-        versions = nearest_rank(self.versions.astype(np.float64), (500, 990, 1000))
-        found |= {f"staleness {n}, versions at least": v for n, v in zip(("p50", "p99", "max"), versions, strict=True)}
-        if self.timed:
-            age = nearest_rank(self.age_ns / 1e6, (500, 990, 1000))
-            found |= {f"staleness {n}, ms at least": v for n, v in zip(("p50", "p99", "max"), age, strict=True)}
+        stale = int(np.count_nonzero(self.stale))
+        found = {"answers": float(count), "stale answers, share": stale / count}
+        columns = {"versions": self.versions.astype(np.float64)} | ({"ms": self.age_ns / 1e6} if self.timed else {})
+        for unit, column in columns.items():
+            ranked = nearest_rank(column, tuple(_QUANTILES.values())) if stale else [0.0] * len(_QUANTILES)
+            found |= {f"staleness {name}, {unit} at least": one for name, one in zip(_QUANTILES, ranked, strict=True)}
         return found
-
-    def by_node(self) -> dict[str, Staleness]:
-        """Per node that was contacted; "" where the history does not tell."""
-        node = self.operations.node[self.read]
-        names = self.operations.nodes
-        return {
-            (names[number] if number >= 0 else ""): self.where(node == number) for number in np.unique(node).tolist()
-        }
-
-    def by_session(self) -> dict[int, Staleness]:
-        """Per session."""
-        session = self.operations.session[self.read]
-        return {number: self.where(session == number) for number in np.unique(session).tolist()}
 
     def visible(self, milliseconds: Sequence[float]) -> list[float]:
         """Of all answers, the share that shows whatever was known so many milliseconds before they began, at most.
@@ -109,11 +92,24 @@ class Staleness:
             return [float("nan")] * len(milliseconds)
         return [float(np.mean(self.age_ns <= point * 1e6)) for point in milliseconds]
 
-    def beyond(self, milliseconds: float | None = None, versions: int | None = None) -> NDArray[np.int64]:
-        """Positions of the answers that break a bound: older than so many milliseconds, or more versions behind."""
-        broken = np.zeros(len(self.read), dtype=np.bool_)
-        if milliseconds is not None:
-            broken |= self.age_ns > milliseconds * 1e6
-        if versions is not None:
-            broken |= self.versions > versions
-        return self.read[broken]
+
+def _ages(operations: Operations, origins: Origins, found: Overtaken) -> NDArray[np.int64]:
+    """Nanoseconds per seer; 0 for what was not provably replaced, and where times are not known."""
+    age = np.zeros(len(origins.seer), dtype=np.int64)
+    late = np.flatnonzero(found.late)
+    if len(late) and operations.timed:
+        order = np.argsort(origins.ended)
+        proof = order[np.searchsorted(origins.ended[order], found.known[late])]
+        age[late] = np.maximum(0, operations.began_ns[origins.seer[late]] - operations.ended_ns[proof])
+    return age
+
+
+def _versions(origins: Origins, first: NDArray[np.int64], found: Overtaken) -> NDArray[np.int64]:
+    """Writes per seer: all that had returned when it began, less all that had begun when its value was first known."""
+    behind = np.zeros(len(origins.seer), dtype=np.int64)
+    late = np.flatnonzero(found.late)
+    if len(late):
+        returned = np.searchsorted(np.sort(origins.end), origins.began[origins.seer[late]], side="left")
+        begun = np.searchsorted(np.sort(origins.start), first[origins.cluster[late]], side="right")
+        behind[late] = np.maximum(1, returned - begun)
+    return behind

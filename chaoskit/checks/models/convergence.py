@@ -68,12 +68,7 @@ class Convergence:
             tuple(one for one in found if one is not None),
             reasons=_open(finals),
             notes=tuple(notes),
-            numbers={
-                "final answers": float(len(finals.reads)),
-                "acknowledged": float(len(finals.acknowledged)),
-                "lost everywhere": float(len(finals.lost)),
-                "not looked for": float(len(finals.unread)),
-            },
+            numbers={"final answers": float(len(finals.reads)), **finals.numbers()},
         )
 
 
