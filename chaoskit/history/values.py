@@ -8,6 +8,9 @@ from typing import Any
 __all__ = ["Keyword", "Map", "Values", "frozen", "identity", "shown"]
 
 
+_SIMPLE = frozenset({int, str, type(None)})  # most of what is inside; asked first, because it is quick
+
+
 class Keyword(str):
     """An EDN keyword without its colon (`:append` is Keyword("append")); equal to the text, so that JSON agrees."""
 
@@ -43,6 +46,8 @@ class Map(Mapping[Any, Any]):
 
 def frozen(value: Any) -> Any:
     """Lists as tuples, sets as frozensets, dicts as Map, all the way down; everything else as it is."""
+    if type(value) in _SIMPLE:
+        return value
     if isinstance(value, list | tuple):
         return tuple(map(frozen, value))
     if isinstance(value, dict):
@@ -98,6 +103,8 @@ def identity(value: Any) -> Any:
 
 
 def _key(value: Any) -> Any:
+    if type(value) in _SIMPLE:
+        return value
     # Plain data (no bool, float or map, all the way down) is its own key; other keys hold a type, as no data does.
     if isinstance(value, bool | float):
         return (type(value), value)

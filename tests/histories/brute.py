@@ -37,33 +37,35 @@ WRONG = object()
 
 def linearizable(ops: Sequence[Op], step: Step, initial: Any) -> bool:
     """Whether some order within real time explains all answers; operations of unknown outcome may be left out."""
-    return _search(frozenset(range(len(ops))), ops, step, initial, _real_time)
+    return _ordered(ops, step, initial, lambda one, other: one.completed <= other.invoked)
 
 
 def sequential(ops: Sequence[Op], step: Step, initial: Any) -> bool:
     """Whether some order that keeps each process's own order explains all answers."""
-    return _search(frozenset(range(len(ops))), ops, step, initial, _own_order)
+    return _ordered(ops, step, initial, lambda one, other: one.process == other.process and one.invoked < other.invoked)
 
 
-def _real_time(left: frozenset[int], ops: Sequence[Op], one: int) -> bool:
-    return all(ops[other].completed > ops[one].invoked for other in left if other != one)
+def _ordered(ops: Sequence[Op], step: Step, initial: Any, before: Callable[[Op, Op], bool]) -> bool:
+    """Whether the operations fit into an order in which none comes before one that is `before` it.
 
+    Sets of operations are bits of a number: `ahead` of each are those that have to be placed before it.
+    """
+    bits = [1 << place for place in range(len(ops))]
+    ahead = [sum(bit for bit, other in zip(bits, ops, strict=True) if before(other, one)) for one in ops]
+    choices = list(zip(bits, ahead, ops, strict=True))
+    needed = sum(bit for bit, one in zip(bits, ops, strict=True) if not one.info)
 
-def _own_order(left: frozenset[int], ops: Sequence[Op], one: int) -> bool:
-    own = [other for other in left if other != one and ops[other].process == ops[one].process]
-    return all(ops[other].invoked > ops[one].invoked for other in own)
-
-
-def _search(left: frozenset[int], ops: Sequence[Op], step: Step, state: Any, may_be_next: Any) -> bool:
-    if all(ops[one].info for one in left):
-        return True
-    for one in sorted(left):
-        if not may_be_next(left, ops, one):
-            continue
-        after = step(state, ops[one])
-        if after is not WRONG and _search(left - {one}, ops, step, after, may_be_next):
+    def search(left: int, state: Any) -> bool:
+        if not left & needed:
             return True
-    return False
+        for bit, ahead, one in choices:
+            if left & bit and not left & ahead:
+                after = step(state, one)
+                if after is not WRONG and search(left ^ bit, after):
+                    return True
+        return False
+
+    return search((1 << len(ops)) - 1, initial)
 
 
 def register(state: Any, op: Op) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -50,7 +50,7 @@ def simulate(
     """Run `count` operations of `processes` concurrent clients.
 
     Args:
-        ask: the i-th operation (process and times are filled in here).
+        ask: the i-th operation, a new one each time (process and times are filled in here).
         info: share of operations whose answer is lost; of these, `lost` never reached the system. A read without an
             answer counts as failed. `fails`: share of operations refused before they reach the system.
     """
@@ -63,7 +63,8 @@ def simulate(
         clock += 1
         can_start = asked < count and free
         if can_start and (not waiting or random.random() < 0.5):
-            call = replace(ask(asked, random), process=free.pop(random.randrange(len(free))), invoked=clock)
+            call = ask(asked, random)
+            call.process, call.invoked = free.pop(random.randrange(len(free))), clock
             asked += 1
             done.append(call)
             waiting.append(("refuse" if random.random() < fails else "act", call))
@@ -94,17 +95,19 @@ def simulate(
     return done
 
 
+_OUTCOMES = {"ok": Outcome.OK, "fail": Outcome.FAIL, "info": Outcome.INFO}
+
+
 def operations(calls: list[Call]) -> Operations:
     """Calls as the checkers are given them."""
     values = Values()
     functions = tuple(dict.fromkeys(call.f for call in calls))
-    outcomes = {"ok": Outcome.OK, "fail": Outcome.FAIL, "info": Outcome.INFO}
     calls = sorted(calls, key=lambda call: call.invoked)
     number = values.number
     return Operations.make(
         process=[call.process for call in calls],
         f=[functions.index(call.f) for call in calls],
-        outcome=[outcomes[call.outcome] for call in calls],
+        outcome=[_OUTCOMES[call.outcome] for call in calls],
         invoked=[2 * call.invoked for call in calls],
         completed=[NEVER if call.outcome == "info" else 2 * call.completed + 1 for call in calls],
         key=[number(frozen(call.key)) for call in calls],
