@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chaoskit.checks.transactions.anomalies import Found
-from chaoskit.checks.transactions.graph import WR, Edges, spread
+from chaoskit.checks.transactions.graph import Edges, spread
 from chaoskit.checks.transactions.lists import Lists, Reads
 from chaoskit.checks.transactions.micro import Micro
 from chaoskit.checks.transactions.words import named, shown_list
-from chaoskit.checks.transactions.writes import write_skew
+from chaoskit.checks.transactions.writes import fractured, write_skew
 from chaoskit.history.operation import NONE
 
 __all__ = ["of_cycles", "of_order", "of_reads", "proof"]
@@ -369,29 +369,12 @@ def _lost_update(lists: Lists) -> Iterator[Found]:
 
 def _fractured(lists: Lists, edges: Edges) -> Iterator[Found]:
     """A transaction saw one append of another, and not its append to another key."""
-    micro, operations = lists.micro, lists.operations
-    seen = edges.where(np.equal(edges.label, WR, dtype=np.bool_))
-    low = np.searchsorted(micro.write_txn, seen.source, "left")
-    count = np.searchsorted(micro.write_txn, seen.source, "right") - low
-    edge, append = np.repeat(np.arange(len(seen)), count), spread(low, count)
-    other = lists.last[append] & (micro.write_key[append] != micro.write_key[seen.write[edge]])
-    edge, append = edge[other], append[other]
-    group = micro.read_txn * micro.key_count + micro.read_key
-    order = np.argsort(group, kind="stable")
-    wanted = seen.target[edge] * micro.key_count + micro.write_key[append]
-    low = np.searchsorted(group[order], wanted, "left")
-    count = np.searchsorted(group[order], wanted, "right") - low
-    edge, append, read = np.repeat(edge, count), np.repeat(append, count), order[spread(low, count)]
-    place = lists.position[append]
-    missed = np.flatnonzero((place >= lists.length[read]) | ((place == NONE) & ~lists.seen[append]))
-    if len(missed):
-        at = int(missed[0])
-        writer, reader = int(seen.source[edge[at]]), int(seen.target[edge[at]])
-        first = int(seen.write[edge[at]])
-        sentence = (
-            f"{_told(lists, int(read[at]))}, without the {micro.value(int(micro.write_value[append[at]]))} of "
-            f"{named(operations, writer)}, although it did read the {micro.value(int(micro.write_value[first]))} that "
-            f"the same transaction appended to {micro.key(int(micro.write_key[first]))}"
-        )
-        accused = np.unique(seen.target[edge[missed]])
-        yield Found("fractured-read", len(accused), tuple(sorted((writer, reader))), sentence, accused)
+
+    def missed(append: Ints, read: Ints) -> Mask:
+        place = lists.position[append]
+        found: Mask = (place >= lists.length[read]) | ((place == NONE) & ~lists.seen[append])
+        return found
+
+    return fractured(
+        lists.operations, lists.micro, edges, lists.last, missed, lambda read: _told(lists, read), "appended"
+    )

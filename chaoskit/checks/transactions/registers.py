@@ -20,7 +20,7 @@ from chaoskit.checks.transactions.anomalies import Found
 from chaoskit.checks.transactions.graph import LATE, RW, WR, Edges, spread
 from chaoskit.checks.transactions.micro import NIL, Micro
 from chaoskit.checks.transactions.words import named
-from chaoskit.checks.transactions.writes import Writes, write_skew
+from chaoskit.checks.transactions.writes import Writes, fractured, write_skew
 from chaoskit.history.operation import NONE
 from chaoskit.history.operations import Operations
 
@@ -259,29 +259,18 @@ def _lost_update(registers: Registers) -> Iterator[Found]:
 
 def _fractured(registers: Registers, edges: Edges) -> Iterator[Found]:
     """A transaction saw one write of another, and of another key what that one had replaced."""
-    operations, micro = registers.operations, registers.micro
-    seen = edges.where(np.equal(edges.label, WR, dtype=np.bool_))
-    low = np.searchsorted(micro.write_txn, seen.source, "left")
-    count = np.searchsorted(micro.write_txn, seen.source, "right") - low
-    edge, write = np.repeat(np.arange(len(seen)), count), spread(low, count)
-    other = registers.last[write] & (micro.write_key[write] != micro.write_key[seen.write[edge]])
-    edge, write = edge[other], write[other]
-    group = micro.read_txn * micro.key_count + micro.read_key
-    order = np.argsort(group, kind="stable")
-    wanted = seen.target[edge] * micro.key_count + micro.write_key[write]
-    low = np.searchsorted(group[order], wanted, "left")
-    count = np.searchsorted(group[order], wanted, "right") - low
-    edge, write, read = np.repeat(edge, count), np.repeat(write, count), order[spread(low, count)]
-    replaced = ~registers.fresh[write] & (registers.version[read] == registers.based[write])
-    missed = np.flatnonzero((micro.read_value[read] == NIL) | replaced)
-    if len(missed):
-        at = int(missed[0])
-        writer, reader = int(seen.source[edge[at]]), int(seen.target[edge[at]])
-        first = int(seen.write[edge[at]])
-        sentence = (
-            f"{told(registers, int(read[at]))}, without the {micro.value(int(micro.write_value[write[at]]))} of "
-            f"{named(operations, writer)}, although it did read the {micro.value(int(micro.write_value[first]))} that "
-            f"the same transaction wrote to {micro.key(int(micro.write_key[first]))}"
-        )
-        accused = np.unique(seen.target[edge[missed]])
-        yield Found("fractured-read", len(accused), tuple(sorted((writer, reader))), sentence, accused)
+
+    def missed(write: Ints, read: Ints) -> Mask:
+        replaced = ~registers.fresh[write] & (registers.version[read] == registers.based[write])
+        found: Mask = (registers.micro.read_value[read] == NIL) | replaced
+        return found
+
+    return fractured(
+        registers.operations,
+        registers.micro,
+        edges,
+        registers.last,
+        missed,
+        lambda read: told(registers, read),
+        "wrote",
+    )

@@ -1,21 +1,21 @@
-"""Whose a value is: writes found by key and value, and pairs of transactions that missed what each other wrote."""
+"""Whose a value is: writes found by key and value, and transactions that missed what another wrote."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chaoskit.checks.transactions.anomalies import Found
-from chaoskit.checks.transactions.graph import RW, Edges, spread
+from chaoskit.checks.transactions.graph import RW, WR, Edges, spread
 from chaoskit.checks.transactions.micro import Micro
 from chaoskit.checks.transactions.words import named
 from chaoskit.errors import HistoryError
 from chaoskit.history.operation import NONE
 from chaoskit.history.operations import Operations
 
-__all__ = ["Writes", "write_skew"]
+__all__ = ["Writes", "fractured", "write_skew"]
 
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -67,6 +67,48 @@ class Writes:
         code, inside = self._code(key, value)
         at = np.minimum(np.searchsorted(self._codes, code), len(self._codes) - 1)
         return np.where(inside & (self._codes[at] == code), self._order[at], NONE)
+
+
+def fractured(
+    operations: Operations,
+    micro: Micro,
+    edges: Edges,
+    last: Mask,
+    missed: Callable[[Ints, Ints], Mask],
+    told: Callable[[int], str],
+    wrote: str,
+) -> Iterator[Found]:
+    """A transaction saw one write of another, and missed its write to another key.
+
+    Args:
+        last: per write, whether it is its transaction's last on the key: the version that others may see.
+        missed: (writes, reads of the same keys) -> which of the reads show what was there before the write.
+        told: a read in words. wrote: what the writer did ("appended").
+    """
+    seen = edges.where(np.equal(edges.label, WR, dtype=np.bool_))
+    low = np.searchsorted(micro.write_txn, seen.source, "left")
+    count = np.searchsorted(micro.write_txn, seen.source, "right") - low
+    edge, write = np.repeat(np.arange(len(seen)), count), spread(low, count)
+    other = last[write] & (micro.write_key[write] != micro.write_key[seen.write[edge]])
+    edge, write = edge[other], write[other]
+    group = micro.read_txn * micro.key_count + micro.read_key
+    order = np.argsort(group, kind="stable")
+    wanted = seen.target[edge] * micro.key_count + micro.write_key[write]
+    low = np.searchsorted(group[order], wanted, "left")
+    count = np.searchsorted(group[order], wanted, "right") - low
+    edge, write, read = np.repeat(edge, count), np.repeat(write, count), order[spread(low, count)]
+    torn = np.flatnonzero(missed(write, read))
+    if len(torn):
+        at = int(torn[0])
+        writer, reader = int(seen.source[edge[at]]), int(seen.target[edge[at]])
+        first = int(seen.write[edge[at]])
+        sentence = (
+            f"{told(int(read[at]))}, without the {micro.value(int(micro.write_value[write[at]]))} of "
+            f"{named(operations, writer)}, although it did read the {micro.value(int(micro.write_value[first]))} that "
+            f"the same transaction {wrote} to {micro.key(int(micro.write_key[first]))}"
+        )
+        accused = np.unique(seen.target[edge[torn]])
+        yield Found("fractured-read", len(accused), tuple(sorted((writer, reader))), sentence, accused)
 
 
 def write_skew(operations: Operations, micro: Micro, edges: Edges) -> Iterator[Found]:
