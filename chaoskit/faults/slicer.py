@@ -62,8 +62,14 @@ class Slicer(LinkFault[SlicerParameters]):
         }
         return LinkState(toxics=tuple(toxic(effect, "slicer", way, **values) for way in WAYS[parameters.stream]))
 
+    def notes(self, parameters: SlicerParameters, ground: Ground) -> tuple[str, ...]:
+        """Where nothing but the proxy's own word stands behind it."""
+        blind = parameters.stream == "up" or any(link.protocol == "tcp" for link in ground.links)
+        alone = "that requests, and answers on plain TCP, are cut is the proxy's own count: no canary can see it"
+        return (alone,) if blind and ground.toxiproxy == "embedded" else ()
+
     def evidence(self, parameters: SlicerParameters, link: str, state: LinkState) -> Evidence:
-        """Reads that were cut."""
+        """Reads that were cut, and answers that come in pieces."""
         return Evidence(
             kind="sliced",
             link=link,

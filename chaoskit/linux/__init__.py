@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         shared_memory,
         usage,
     )
-    from chaoskit.linux.tcp import Socket, connected, listeners, owners, sockets
+    from chaoskit.linux.tcp import Socket, connected, listeners, owners, segments, sockets
     from chaoskit.linux.timerfd import Timerfd
 
 _HOME = {
@@ -52,7 +52,7 @@ _HOME = {
         "shared_memory",
         "usage",
     ),
-    "tcp": ("Socket", "connected", "listeners", "owners", "sockets"),
+    "tcp": ("Socket", "connected", "listeners", "owners", "segments", "sockets"),
     "timerfd": ("Timerfd",),
 }
 _LAZY = {name: module for module, names in _HOME.items() for name in names}
@@ -92,6 +92,7 @@ __all__ = [
     "process",
     "processes",
     "remove_shared_memory",
+    "segments",
     "shared_memory",
     "short_slices",
     "sockets",

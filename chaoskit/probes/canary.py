@@ -7,9 +7,11 @@ import errno
 import socket
 import ssl
 import time
+from dataclasses import dataclass
 from functools import cache
-from typing import Literal, cast
+from typing import Literal, TypedDict
 
+from chaoskit import linux
 from chaoskit.probes.model import ProbeResult
 from chaoskit.probes.speech import MOST_BYTES, Answer, Speech, speech
 from chaoskit.stack.topology import Protocol
@@ -26,6 +28,27 @@ _SPOKEN: dict[Protocol, Literal["http", "resp", "postgres"]] = {
 }
 # How long a plain TCP connection is watched for the end of file with which a proxy reports a dead upstream.
 _LOOK = 0.05
+
+
+class _Came(TypedDict):
+    size: int
+    reads: int
+    segments: int
+
+
+@dataclass
+class _Incoming:
+    """What has come of an answer, also of one that does not end in time."""
+
+    before: int | None = None  # segments of the connection
+    size: int = 0
+    reads: int = 0
+
+    def came(self, writer: asyncio.StreamWriter) -> _Came:
+        """For the result."""
+        after = linux.segments(writer.get_extra_info("socket"))
+        counted = 0 if after is None or self.before is None else after - self.before
+        return _Came(size=self.size, reads=self.reads, segments=counted)
 
 
 async def probe(
@@ -59,6 +82,7 @@ class Canary:
         self._readiness = readiness
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._speech: Speech | None = None
+        self._incoming = _Incoming()
 
     @property
     def is_open(self) -> bool:
@@ -72,7 +96,7 @@ class Canary:
 
     async def ask(self, timeout: float) -> ProbeResult:
         """Ask once, at most `timeout` seconds, connecting first if nothing is open. Never raises for the network."""
-        connecting = True
+        connecting, self._incoming = True, _Incoming()
         try:
             async with asyncio.timeout(timeout):
                 request = self._speech.ask() if self._speech else None
@@ -81,9 +105,11 @@ class Canary:
                 connecting = False
                 return await self._exchange(request)
         except TimeoutError:
+            came = self._incoming.came(self._streams[1]) if self._streams else _Came(size=0, reads=0, segments=0)
             # A connection that owes an answer cannot be asked again: the late one would be taken for the next one.
             self.close()
-            return ProbeResult(kind="silent", detail="connect hung" if connecting else f"no answer in {timeout:g} s")
+            detail = "connect hung" if connecting else f"no answer in {timeout:g} s"
+            return ProbeResult(kind="silent", detail=detail, **came)
         except OSError as error:
             self.close()
             return failure(error, connecting)
@@ -115,35 +141,32 @@ class Canary:
         reader, writer = self._streams
         if request is None:
             return await self._look(reader)
+        incoming = self._incoming
+        incoming.before = linux.segments(writer.get_extra_info("socket"))
         start = time.perf_counter()
         writer.write(request)
         rtt: float | None = None
-        size, reads, answer = 0, 0, cast("Answer | None", None)
-        while answer is None:
+        said: Answer | None = None
+        while said is None:
             data = await reader.read(1 << 16)
             if rtt is None and data:
                 rtt = time.perf_counter() - start
             if not data:
+                came = incoming.came(writer)
                 self.close()
-                detail = "closed in the middle of an answer" if size else "closed without an answer"
-                return ProbeResult(kind="closed", detail=detail, size=size, reads=reads, sent=len(request))
-            size, reads = size + len(data), reads + 1
-            if size > MOST_BYTES:
+                detail = "closed in the middle of an answer" if incoming.size else "closed without an answer"
+                return ProbeResult(kind="closed", detail=detail, sent=len(request), **came)
+            incoming.size, incoming.reads = incoming.size + len(data), incoming.reads + 1
+            if incoming.size > MOST_BYTES:
                 raise ValueError(f"more than {MOST_BYTES} bytes in one answer")
             assert self._speech is not None
-            answer = self._speech.feed(data)
-        if not answer.more:
-            self.close()
+            said = self._speech.feed(data)
         took = time.perf_counter() - start
+        came = incoming.came(writer)
+        if not said.more:
+            self.close()
         return ProbeResult(
-            kind="answered",
-            rtt=rtt,
-            detail=answer.detail,
-            ready=answer.ready,
-            took=took,
-            size=size,
-            reads=reads,
-            sent=len(request),
+            kind="answered", rtt=rtt, detail=said.detail, ready=said.ready, took=took, sent=len(request), **came
         )
 
     async def _look(self, reader: asyncio.StreamReader) -> ProbeResult:

@@ -23,6 +23,7 @@ class ProbeResult(Frozen):
         ready: the endpoint answered and says that it takes work.
         took: seconds until the answer was whole, or until the end that was waited for.
         sent, size, reads: bytes of the request, bytes of the answer as far as it came, reads that they came in.
+        segments: with data that they came in, as the kernel has counted them; 0 where it does not.
     """
 
     kind: Kind
@@ -33,3 +34,4 @@ class ProbeResult(Frozen):
     sent: int = 0
     size: int = 0
     reads: int = 0
+    segments: int = 0

@@ -133,7 +133,8 @@ class Evidence(Frozen):
         `expected` seconds. reset: reset on use. timeout: no answer, closed after `expected` seconds. slow_close: the
         end comes `expected` seconds after the answer. flaky: a share `expected` of new connections fails.
     By what the link itself counts (bytes per direction, hits of `toxics`), for which there must be traffic:
-        bandwidth: at most `expected` bytes per second, and something was held back. sliced: pieces of `expected` bytes.
+        bandwidth: at most `expected` bytes per second, and something was held back. sliced: pieces of `expected` bytes
+        (the segments of a canary's answer bear it out, where it speaks the protocol).
         limited: connections were cut after `expected` bytes. cut: no byte passes in the direction `stream`, and some
         did before. open: bytes go on passing in that direction.
     Of the node: down / frozen / restarted: no process, none running, none of the former ones. stress: `expected`

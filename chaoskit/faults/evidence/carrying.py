@@ -6,7 +6,6 @@ Toxiproxy) a canary is asked instead, and can show less.
 
 from __future__ import annotations
 
-import math
 import time
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -23,7 +22,7 @@ from chaoskit.stack.effects import Evidence
 from chaoskit.stack.topology import Protocol
 from chaoskit.units import format_size
 
-__all__ = ["Bandwidth", "Carrying", "Cut", "Limited", "Open", "Sliced"]
+__all__ = ["Bandwidth", "Carrying", "Cut", "Limited", "Open", "moved"]
 
 Way = Literal["up", "down"]
 _LEAST = 4  # readings that a judgement stands on
@@ -149,33 +148,6 @@ class Bandwidth(Carrying):
         mean, half, least = change(base, [r.took for r in found if r.took is not None])
         text = f"asked {ms(expected)} ms more for an answer of {format_size(size)}, saw {ms(mean)} ± "
         return self.said(least >= expected / 2, f"{text}{ms(half, like=mean)} ms")
-
-
-class Sliced(Carrying):
-    """Reads are cut into pieces of `expected` ± `tolerance` bytes."""
-
-    by_requests = False
-
-    def judge(self, before: Sequence[Reading], now: Sequence[Reading]) -> Observation:
-        """Something was cut, and passed."""
-        passed, hits = sum(moved(now, way) for way in self.ways), self.hits(now)
-        text = f"{count(hits, 'read')} cut into pieces of about {format_size(self.item.expected)}, "
-        text += f"{format_size(passed)} passed"
-        nothing = not passed and not any(moved(before, way) for way in self.ways)
-        return self.said(hits > 0 and passed > 0, text, idle=nothing)
-
-    async def ask(self) -> Observation:
-        """An answer comes in many reads. Only where there is a delay between the pieces: else they come together."""
-        largest = self.item.expected + self.item.tolerance
-        found = [r for r in await self.scene.ask(self.link, SLACK, ASKS) if r.kind == "answered"]
-        base = [r for r in self.scene.base(self.link) if r.kind == "answered"]
-        if len(found) < 2 or len(base) < 2:
-            return self.said(False, "no comparison: too few answers")
-        size, expected = median(r.size for r in found), math.ceil(median(r.size for r in found) / largest)
-        mean, _, least = change([r.reads for r in base], [r.reads for r in found])
-        text = f"asked pieces of at most {format_size(largest)}, an answer of {format_size(size)} came in "
-        text += f"{mean + fmean(r.reads for r in base):.1f} reads, before in {fmean(r.reads for r in base):.1f}"
-        return self.said(expected > 1 and least >= (expected - 1) / 2, text)
 
 
 class Limited(Carrying):

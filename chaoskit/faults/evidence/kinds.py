@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from chaoskit.faults.evidence.carrying import Bandwidth, Cut, Limited, Open, Sliced
+from chaoskit.faults.evidence.carrying import Bandwidth, Cut, Limited, Open
 from chaoskit.faults.evidence.failing import Back, Flaky, Flap, Refused, Reset, Silent, Timeout
 from chaoskit.faults.evidence.load import Done, Stressed
 from chaoskit.faults.evidence.processes import Down, Frozen, Restarted
 from chaoskit.faults.evidence.scene import Scene
 from chaoskit.faults.evidence.sight import Sight, Unknown
+from chaoskit.faults.evidence.slicing import Sliced
 from chaoskit.faults.evidence.timing import Latency, SlowClose
 from chaoskit.stack.effects import Evidence
 from chaoskit.stack.topology import Protocol

@@ -111,7 +111,7 @@ def test_it_bites_as_asked_and_is_gone(name: str, bench: Any, load: Any) -> None
     asyncio.run(main())
 
 
-@pytest.mark.parametrize("name", ["bandwidth", "limit_data", "flaky"])
+@pytest.mark.parametrize("name", ["bandwidth", "limit_data", "flaky", "slicer"])
 def test_on_plain_tcp_the_link_counts(name: str, bench: Any, load: Any) -> None:
     raw, traffic = FAULTS[name]
 
@@ -127,11 +127,38 @@ def test_on_plain_tcp_the_link_counts(name: str, bench: Any, load: Any) -> None:
                 await link.begin(compiled)
                 found = await link.seen(witness)
                 assert found.seen, found.text
+                assert found.text.endswith("by the proxy's own count alone") == (name == "slicer")
                 await link.end()
                 again = await link.gone(witness)
                 assert again.seen, again.text
             finally:
                 witness.close()
+
+    asyncio.run(main())
+
+
+def test_pieces_without_a_pause_are_seen_too(bench: Any, load: Any) -> None:
+    """A reader finds them together again: the kernel's count of segments shows them. And that they stayed."""
+
+    async def main() -> None:
+        async with bench(load()) as link:
+            compiled = link.compile("slicer", {"size": "100B"})
+            witness, other = link.witness(compiled), link.witness(compiled)
+            try:
+                await witness.before()
+                await other.before()
+                await asyncio.sleep(0.9)
+                await link.begin(compiled)
+                found = await link.seen(witness)
+                assert found.seen and "an answer of 5.04 KB comes in " in found.text, found.text
+                stayed = await link.gone(other, 0.5)
+                assert not stayed.seen, stayed.text
+                await link.end()
+                again = await link.gone(witness)
+                assert again.seen, again.text
+            finally:
+                witness.close()
+                other.close()
 
     asyncio.run(main())
 

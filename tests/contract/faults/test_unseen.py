@@ -30,6 +30,10 @@ GOOD: dict[str, dict[str, Any]] = {
 }
 
 
+async def nobody(node: str) -> list[dict[str, object]]:
+    return []
+
+
 class Liar:
     """Forwards everything and counts honestly what passes; claims hits when told to."""
 
@@ -116,9 +120,6 @@ def test_a_proxy_that_lies_is_found_out(
                 async def counters() -> Mapping[str, LinkCounters]:
                     return await liar.counters((link.link.id,)) if counts else {}
 
-                async def nobody(node: str) -> list[dict[str, object]]:
-                    return []
-
                 witness = Witness(
                     evidence, {link.link.id: ("127.0.0.1", liar.port, protocol, "/3000")}, nobody, counters
                 )
@@ -134,8 +135,8 @@ def test_a_proxy_that_lies_is_found_out(
     asyncio.run(main())
 
 
-@pytest.mark.parametrize("name", ["bandwidth", "limit_data"])
-def test_a_proxy_that_claims_hits_is_found_out_by_what_passes(name: str, bench: Any, load: Any) -> None:
+@pytest.mark.parametrize(("name", "protocol"), [("bandwidth", "tcp"), ("limit_data", "tcp"), ("slicer", "http")])
+def test_a_proxy_that_claims_hits_is_found_out_by_what_passes(name: str, protocol: str, bench: Any, load: Any) -> None:
     async def main() -> None:
         async with bench() as link:
             if link.server == "real":
@@ -149,12 +150,15 @@ def test_a_proxy_that_claims_hits_is_found_out_by_what_passes(name: str, bench: 
                 async def counters() -> Mapping[str, LinkCounters]:
                     return await liar.counters((link.link.id,))
 
-                witness = link.witness(compiled, "tcp", counters)
+                place = ("127.0.0.1", liar.port, protocol, "/3000")
+                witness = Witness(compiled.evidence, {link.link.id: place}, nobody, counters)
                 try:
                     await witness.before()
                     await asyncio.sleep(0.7)
                     found = await link.seen(witness, 1.0)
                     assert not found.seen, found.text
+                    if name == "slicer":
+                        assert "an answer of 3.04 KB comes in 1 segment, 1 before" in found.text, found.text
                 finally:
                     witness.close()
                     await traffic.stop()

@@ -84,7 +84,7 @@ def test_an_answer_is_read(serve: Any, protocol: Any, answer: bytes, readiness: 
             return await probe("127.0.0.1", port, protocol, timeout=10, readiness=readiness)
 
     found = asyncio.run(main())
-    measured = {"rtt": None, "took": None, "sent": 0, "size": 0, "reads": 0}
+    measured = {"rtt": None, "took": None, "sent": 0, "size": 0, "reads": 0, "segments": 0}
     assert found.model_copy(update=measured) == expected
     assert found.rtt is not None and found.took is not None and 0 <= found.rtt <= found.took
     assert found.size >= len(answer) - len(b"body") and found.sent > 0 and found.reads > 0
@@ -258,7 +258,7 @@ def test_an_answer_in_pieces_is_counted_and_timed(serve: Any) -> None:
             return await probe("127.0.0.1", port, "http", timeout=10)
 
     found = asyncio.run(main())
-    assert (found.kind, found.size, found.reads) == ("answered", len(HTTP_200), 3)
+    assert (found.kind, found.size, found.reads, found.segments) == ("answered", len(HTTP_200), 3, 3)
     assert found.rtt is not None and found.took is not None and found.took - found.rtt > 0.15
 
 
