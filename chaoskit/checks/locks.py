@@ -1,21 +1,23 @@
-"""What models of locks share: who holds them, what takes part, and bugs to plant for the power of a check."""
+"""What models of locks share: the verdict, who holds them, what takes part, and bugs to plant for a check's power."""
 
 from __future__ import annotations
 
 import random
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chaoskit.checks.forms import unlike
-from chaoskit.checks.result import Alteration
+from chaoskit.checks.result import Alteration, Options, Result
+from chaoskit.checks.searching import LEVEL, by_key, puzzle, searched
 from chaoskit.history.operation import NONE, Outcome
 from chaoskit.history.operations import Operations
 from chaoskit.history.values import Map
 from chaoskit.units import format_count
 
-__all__ = ["OLD_TOKEN", "TWICE", "owners", "released_later", "unreleased"]
+__all__ = ["OLD_TOKEN", "TWICE", "Locks", "owners", "released_later"]
 
 
 def _granted(operations: Operations, position: int, random: random.Random) -> Operations | None:
@@ -76,7 +78,7 @@ def released_later(operations: Operations, owner: list[Any]) -> NDArray[np.bool_
     return kept
 
 
-def unreleased(operations: Operations, kept: NDArray[np.bool_]) -> tuple[str, ...]:
+def _unreleased(operations: Operations, kept: NDArray[np.bool_]) -> tuple[str, ...]:
     """A note about the acquisitions of unknown outcome that take no part, if there are any."""
     count = int(np.count_nonzero(~kept & operations.info))
     what = "acquisitions of unknown outcome without a release after them, which may not have happened"
@@ -85,3 +87,46 @@ def unreleased(operations: Operations, kept: NDArray[np.bool_]) -> tuple[str, ..
 
 TWICE = Alteration("granted-twice", _granted)
 OLD_TOKEN = Alteration("old-token", _old_token)
+
+
+class Locks:
+    """A model of locks, one per key. Equal operations are counted, not told apart: the search is near-linear."""
+
+    name: str
+    functions: frozenset[str] = frozenset({"acquire", "release"})
+    levels: tuple[str, ...] = (LEVEL,)
+    alterations: tuple[Alteration, ...] = (TWICE,)
+    per_key: bool = True
+
+    def judged(
+        self,
+        operations: Operations,
+        options: Options,
+        kept: NDArray[np.bool_],
+        meaning: Sequence[Hashable],
+        step: Callable[[Any, Any], Any],
+        initial: Hashable,
+        expected: str,
+    ) -> Result:
+        """Judge a history, lock by lock. Exposed are the acquisitions and releases that were acknowledged.
+
+        Args:
+            kept: what takes part; a note tells of the acquisitions of unknown outcome that do not.
+            meaning: what each operation does. step: (state, meaning) -> the next state; None where that cannot be.
+        """
+        parts = by_key(operations, kept)
+        puzzles = (
+            (part, puzzle(operations, part, [meaning[one] for one in part.tolist()], step, initial, lambda _: False))
+            for part in parts
+        )
+        return searched(
+            self.name,
+            operations,
+            puzzles,
+            len(parts),
+            options,
+            expected=expected,
+            exposed=int(operations.ok.sum()),
+            remedy="check a shorter history",
+            notes=_unreleased(operations, kept),
+        )

@@ -5,34 +5,26 @@ After Jepsen's tests of Hazelcast; what tokens are for: Kleppmann, How to do dis
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from chaoskit.checks.forms import only, unlike, whole
-from chaoskit.checks.locks import OLD_TOKEN, TWICE, owners, released_later, unreleased
-from chaoskit.checks.result import Alteration, Options, Result
-from chaoskit.checks.searching import LEVEL, by_key, puzzle, searched
+from chaoskit.checks.locks import OLD_TOKEN, TWICE, Locks, owners, released_later
+from chaoskit.checks.result import Options, Result
 from chaoskit.history.operation import NONE
 from chaoskit.history.operations import Operations
 from chaoskit.history.values import Map
 
 __all__ = ["MODEL", "FencedMutexModel"]
 
-_REMEDY = "check a shorter history"
 
-
-@dataclass(frozen=True)
-class FencedMutexModel:
+class FencedMutexModel(Locks):
     """Locks, one per key, that know their holder and count their holders."""
 
-    name: str = "fenced-mutex"
-    summary: str = "acquire of a lock per key, answered with a token that grows, and release by its holder"
-    functions: frozenset[str] = frozenset({"acquire", "release"})
-    levels: tuple[str, ...] = (LEVEL,)
-    alterations: tuple[Alteration, ...] = (TWICE, OLD_TOKEN)
-    per_key: bool = True
+    name = "fenced-mutex"
+    summary = "acquire of a lock per key, answered with a token that grows, and release by its holder"
+    alterations = (TWICE, OLD_TOKEN)
 
     def check(self, operations: Operations, options: Options) -> Result:
         """Judge a history. Exposed are the acquisitions and releases that were acknowledged.
@@ -43,28 +35,13 @@ class FencedMutexModel:
             HistoryError: a token is no whole number. The history's fault.
         """
         only(operations, self.name, self.functions)
-        owner = owners(operations)
-        acquire = operations.named("acquire")
-        token = _tokens(operations, acquire & operations.ok)
-        kept = released_later(operations, owner)
-        parts = by_key(operations, kept)
-        asked = [(bool(one), owner[at], token[at]) for at, one in enumerate(acquire)]
-        puzzles = (
-            (part, puzzle(operations, part, [asked[one] for one in part], _step, (None, None), lambda _: False))
-            for part in parts
+        owner, acquire = owners(operations), operations.named("acquire")
+        asked = list(zip(acquire.tolist(), owner, _tokens(operations, acquire & operations.ok), strict=True))
+        expected = (
+            "whoever acquires the lock finds it free and is given a greater token than anyone before it; only its "
+            "holder releases it"
         )
-        return searched(
-            self.name,
-            operations,
-            puzzles,
-            len(parts),
-            options,
-            expected="whoever acquires the lock finds it free and is given a greater token than anyone before it; only "
-            "its holder releases it",
-            exposed=int(operations.ok.sum()),
-            remedy=_REMEDY,
-            notes=unreleased(operations, kept),
-        )
+        return self.judged(operations, options, released_later(operations, owner), asked, _step, (None, None), expected)
 
 
 def _tokens(operations: Operations, granted: Any) -> list[int | None]:

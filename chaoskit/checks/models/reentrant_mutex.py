@@ -5,53 +5,29 @@ After Jepsen's tests of Hazelcast, but without a limit to how often it may be ac
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from chaoskit.checks.forms import only
-from chaoskit.checks.locks import TWICE, owners, released_later, unreleased
-from chaoskit.checks.result import Alteration, Options, Result
-from chaoskit.checks.searching import LEVEL, by_key, puzzle, searched
+from chaoskit.checks.locks import Locks, owners, released_later
+from chaoskit.checks.result import Options, Result
 from chaoskit.history.operations import Operations
 
 __all__ = ["MODEL", "ReentrantMutexModel"]
 
-_REMEDY = "check a shorter history"
 
-
-@dataclass(frozen=True)
-class ReentrantMutexModel:
+class ReentrantMutexModel(Locks):
     """Locks, one per key, that know their holder: the client that the operation names, or its process."""
 
-    name: str = "reentrant-mutex"
-    summary: str = "acquire and release of a lock per key; its holder may acquire it again, nobody else"
-    functions: frozenset[str] = frozenset({"acquire", "release"})
-    levels: tuple[str, ...] = (LEVEL,)
-    alterations: tuple[Alteration, ...] = (TWICE,)
-    per_key: bool = True
+    name = "reentrant-mutex"
+    summary = "acquire and release of a lock per key; its holder may acquire it again, nobody else"
 
     def check(self, operations: Operations, options: Options) -> Result:
         """Judge a history. Exposed are the acquisitions and releases that were acknowledged."""
         only(operations, self.name, self.functions)
         owner = owners(operations)
-        acquire = operations.named("acquire").tolist()
-        kept = released_later(operations, owner)
-        parts = by_key(operations, kept)
-        puzzles = (
-            (part, puzzle(operations, part, [(acquire[one], owner[one]) for one in part], _step, (), lambda _: False))
-            for part in parts
-        )
-        return searched(
-            self.name,
-            operations,
-            puzzles,
-            len(parts),
-            options,
-            expected="whoever acquires the lock finds it free or holds it already, and only its holder releases it",
-            exposed=int(operations.ok.sum()),
-            remedy=_REMEDY,
-            notes=unreleased(operations, kept),
-        )
+        asked = list(zip(operations.named("acquire").tolist(), owner, strict=True))
+        expected = "whoever acquires the lock finds it free or holds it already, and only its holder releases it"
+        return self.judged(operations, options, released_later(operations, owner), asked, _step, (), expected)
 
 
 def _step(held: Any, asked: tuple[bool, Any]) -> Any:
