@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from chaoskit.analysis.figures import EVERY
 from chaoskit.analysis.model import CellAnalysis, ClaimSummary
-from chaoskit.analysis.statistics import FEWEST_TRIALS
+from chaoskit.analysis.statistics import FEWEST_TRIALS, most_per_operation
 from chaoskit.checks.witness import many
 from chaoskit.plan import Plan
 from chaoskit.units import format_count, format_duration
@@ -64,9 +64,10 @@ def _about_samples(plan: Plan, cells: Sequence[CellAnalysis], claims: Sequence[C
     exposed = [f.exposed for claim in claims for f in claim.findings if f.verdict == "held" and f.exposed]
     if exposed:
         least = min(exposed)
+        rate = most_per_operation(least)
         found.append(
-            f"No anomaly in {format_count(least)} exposed operations still allows a rate of {3 / least:.2g} per "
-            "operation (3/n, at 95 %, were they independent)."
+            f"No anomaly in {format_count(least)} exposed operations still allows a rate of {rate:.2g} per operation "
+            "(3/n, at 95 %, were they independent)."
         )
     return found
 

@@ -7,7 +7,16 @@ from chaoskit.data import SCHEMA_VERSION, Frozen
 from chaoskit.spec.model import Verdict
 from chaoskit.stack.effects import Passage
 
-__all__ = ["Analysis", "CellAnalysis", "ClaimSummary", "FaultRecord", "Quantiles", "Series", "WindowStats"]
+__all__ = [
+    "Analysis",
+    "CellAnalysis",
+    "ClaimDifference",
+    "ClaimSummary",
+    "FaultRecord",
+    "Quantiles",
+    "Series",
+    "WindowStats",
+]
 
 
 class Quantiles(Frozen):
@@ -118,6 +127,30 @@ class ClaimSummary(Frozen):
     observed: str
     margin: str
     findings: tuple[Finding, ...]  # one per trial
+    # Held, and something could have shown an anomaly: what may be true all the same, with 95 % confidence.
+    most_per_operation: float | None = None  # anomalies per exposed operation of all trials, were they independent
+    most_per_trial: float | None = None  # share of trials that would show one
+
+
+class ClaimDifference(Frozen):
+    """How much one claim's figure in a variant differs from the first variant's, trial by trial: variant - reference.
+
+    Attributes:
+        unit: of the figures, as in findings. pairs: trials that both variants have.
+        mean: None where not known; `why` says why. low, high: its 95 % interval, from five pairs on.
+        p: from eight pairs on; adjusted over all comparisons of the run.
+    """
+
+    claim: str
+    variant: str
+    reference: str
+    unit: str
+    pairs: int
+    mean: float | None = None
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
+    why: str = ""
 
 
 class Analysis(Frozen):
@@ -136,3 +169,4 @@ class Analysis(Frozen):
     cells: tuple[CellAnalysis, ...]
     limits: tuple[str, ...]  # limits of this run, as sentences
     interrupted: bool = False
+    differences: tuple[ClaimDifference, ...] = ()  # between variants; empty below five trials

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from chaoskit.analysis.caveats import caveats
 from chaoskit.analysis.cell import Material, analyse_cell
+from chaoskit.analysis.differences import differences
 from chaoskit.analysis.facts import Facts, read_facts
 from chaoskit.analysis.health import read_lag
 from chaoskit.analysis.model import Analysis, CellAnalysis
@@ -51,6 +52,7 @@ def analyse(run: RunDir, load: Callable[[Path], History] = load_history) -> Anal
         cells=tuple(cells),
         limits=caveats(plan, cells, claims),
         interrupted=any(found.interrupted for found in facts),
+        differences=differences(plan, cells),
     )
 
 

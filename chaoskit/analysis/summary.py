@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import isfinite
 
 from chaoskit.analysis.model import CellAnalysis, ClaimSummary, FaultRecord
-from chaoskit.analysis.statistics import FEWEST_TRIALS, bootstrap
+from chaoskit.analysis.statistics import FEWEST_TRIALS, bootstrap, most_per_operation, most_per_trial
 from chaoskit.analysis.survival import median
 from chaoskit.checks.conditions import expectation
 from chaoskit.checks.model import Finding
@@ -81,6 +81,7 @@ def _summary(plan: Plan, variant: str, claim: Claim, pairs: Sequence[tuple[CellA
     expected: Verdict | None = None
     if plan.experiment.expect is not None:
         expected = plan.experiment.expect.get(variant, {}).get(claim.id, "held")
+    exposed = sum(finding.exposed or 0 for finding in findings) if verdict == "held" else 0
     return ClaimSummary(
         variant=variant,
         claim=claim.id,
@@ -91,6 +92,8 @@ def _summary(plan: Plan, variant: str, claim: Claim, pairs: Sequence[tuple[CellA
         observed=_observed(findings, worst, plan.experiment.seed),
         margin=_margin(worst),
         findings=findings,
+        most_per_operation=most_per_operation(exposed) if exposed else None,
+        most_per_trial=most_per_trial(len(findings)) if exposed else None,
     )
 
 

@@ -21,11 +21,12 @@ from numpy.typing import NDArray
 from chaoskit.checks.checking import POWER_UP_TO, check, find_model
 from chaoskit.checks.conditions import Evidence, window_span
 from chaoskit.checks.context import nobody
+from chaoskit.checks.levels import OBJECTS, TRANSACTIONS, implied
 from chaoskit.checks.limits import MINIMUM_OPERATIONS, POWER_SECONDS
 from chaoskit.checks.loss import Finals
 from chaoskit.checks.model import Finding, Planted, StaleAnswers, Witness
 from chaoskit.checks.power import power
-from chaoskit.checks.result import Model, Options
+from chaoskit.checks.result import Anomaly, Model, Options, Result
 from chaoskit.checks.sides import by_time_and_side, standing
 from chaoskit.checks.stale_answers import stale_answers
 from chaoskit.checks.staleness import Staleness
@@ -203,26 +204,27 @@ def _judged(draft: Finding, chosen: _Chosen, model: Model, options: Options, see
     history = chosen.evidence.history
     given = chosen.operations
     result = check(given, model, options, with_power=False).result
+    found, allowed = _against(result)
     draft = draft.model_copy(
         update={
             "operations": result.operations,
             "exposed": result.exposed,
-            "anomalies": {one.kind: one.count for one in result.anomalies},
-            "notes": (*chosen.notes, *result.notes),
+            "anomalies": {one.kind: one.count for one in found},
+            "notes": (*chosen.notes, *allowed, *result.notes),
             "numbers": {name: n for name, n in {**result.numbers, **chosen.numbers}.items() if not np.isnan(n)},
             "split": chosen.split,
             "stale": chosen.stale,
         }
     )
     if result.verdict == "refuted":
-        listed = ", ".join(f"{format_count(one.count)} {one.kind}" for one in result.anomalies)
+        listed = ", ".join(f"{format_count(one.count)} {one.kind}" for one in found)
         draft = draft.model_copy(update={"observed": f"{listed} in {many(result.operations, 'operation')}"})
         if history.damaged:  # the row that explains an answer may be among what was lost
             return _open(draft, f"{listed}, but parts of the history are damaged ({history.damaged[0]})")
-        worst = result.anomalies[0]
+        worst = found[0]
         rows = chosen.place[list(worst.witness)].tolist()
         witness = Witness(kind=worst.kind, sentence=worst.sentence, operations=operations(history, rows))
-        accused = chosen.place[np.unique(np.concatenate([one.accused for one in result.anomalies]))]
+        accused = chosen.place[np.unique(np.concatenate([one.accused for one in found]))]
         return Consistent(draft.model_copy(update={"verdict": "refuted", "witness": witness}), accused)
     clean = f"no anomaly in {many(result.exposed, 'answer')} that could have shown one"
     reasons = (*result.reasons, *chosen.doubts)
@@ -234,22 +236,33 @@ def _judged(draft: Finding, chosen: _Chosen, model: Model, options: Options, see
     planted, notes = _power(chosen, given, model, options, seed)
     update = {"observed": clean, "planted": planted, "notes": (*notes, *draft.notes)}
     if planted and not any(one.found for one in planted):
-        places = many(sum(one.struck for one in planted), "bug")
-        return _open(draft.model_copy(update=update), f"of {places} planted in these answers none would have been seen")
+        bugs = many(sum(one.struck for one in planted), "bug")
+        return _open(draft.model_copy(update=update), f"of {bugs} planted in these answers none would have been seen")
     return Consistent(draft.model_copy(update={**update, "verdict": "held"}), nobody())
+
+
+def _against(result: Result) -> tuple[list[Anomaly], tuple[str, ...]]:
+    """The anomalies that the level asked for forbids, and a note about those that only stronger ones do."""
+    if result.level not in OBJECTS + TRANSACTIONS:
+        return list(result.anomalies), ()
+    levels = {*implied(result.level), ""}
+    forbidden = [one for one in result.anomalies if one.level in levels]
+    others = [f"{format_count(one.count)} {one.kind}" for one in result.anomalies if one.level not in levels]
+    note = f"seen as well, which {result.level} allows: {', '.join(others)}"
+    return forbidden, (note,) if others else ()
 
 
 def _power(
     chosen: _Chosen, given: Operations, model: Model, options: Options, seed: int
 ) -> tuple[tuple[Planted, ...], tuple[str, ...]]:
-    """What the chosen answers could have shown, in numbers and in words."""
+    """What the chosen answers could have shown, and what was not tried."""
     if len(given) > POWER_UP_TO and not getattr(model, "per_key", False):  # then one try takes seconds
         return (), (f"no bugs were planted: the history has more than {format_count(POWER_UP_TO)} operations",)
     found = power(
         model, given, replace(options, budget=POWER_SECONDS), random.Random(seed), window=chosen.looks & given.ok
     )
     planted = tuple(Planted(kind=s.kind, struck=s.struck, found=s.found, legal=s.legal) for s in found.strikes)
-    return planted, (*(one.sentence() for one in found.strikes), *found.notes)
+    return planted, found.notes
 
 
 def _only_looks(operations: Operations) -> NDArray[np.bool_]:

@@ -27,7 +27,9 @@ from chaoskit.history.operation import NONE
 from chaoskit.history.operations import Operations
 from chaoskit.history.values import identity
 
-__all__ = ["ADDS", "Finals"]
+__all__ = ["ACKNOWLEDGED", "ADDS", "LOST", "Finals"]
+
+ACKNOWLEDGED, LOST = "acknowledged", "lost everywhere"  # as figures are called
 
 ADDS = frozenset({"append", "add"})  # what puts an element into a list or a set
 _WRITES = ADDS | {"write"}
@@ -127,8 +129,8 @@ class Finals:
     def numbers(self) -> dict[str, float]:
         """How many acknowledged writes can be recognised, and what became of them."""
         return {
-            "acknowledged": float(len(self.acknowledged)),
-            "lost everywhere": float(len(self.lost)),
+            ACKNOWLEDGED: float(len(self.acknowledged)),
+            LOST: float(len(self.lost)),
             "not looked for": float(len(self.unread)),
         }
 

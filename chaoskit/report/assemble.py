@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from chaoskit.analysis.model import Analysis, WindowStats
+from chaoskit.checks.loss import ACKNOWLEDGED, LOST
 from chaoskit.plan import Plan
-from chaoskit.report import raw, tested
+from chaoskit.report import quotable, raw, tested
 from chaoskit.report.claims import claim_rows, sentences
 from chaoskit.report.model import (
     ClaimRow,
@@ -60,6 +61,8 @@ def build(analysis: Analysis, plan: Plan, environment: Mapping[str, Any], run: R
         phases=phases,
         summaries=summaries,
         summary_note=_summary_note(analysis),
+        differences=quotable.difference_table(analysis),
+        staleness=quotable.stale_tables(analysis, plan),
         timelines=lines,
         witnesses=proofs,
         witness_note=_witness_note(proofs, no_room),
@@ -117,7 +120,7 @@ def _summaries(analysis: Analysis, plan: Plan) -> tuple[tuple[str, ...], tuple[S
     phases = tuple(sorted(starts, key=lambda name: (starts[name], not name.startswith("before"))))
     if len(phases) > _MOST_PHASES:
         phases = tuple(name for name in phases if not name.startswith("after") or name == phases[-1])
-    about_loss = {claim.id for claim in plan.experiment.claims if claim.invariant == "acknowledged-survive"}
+    about_loss = _about_loss(analysis, plan)
     summaries = [
         Summary(
             variant=variant.name,
@@ -161,19 +164,33 @@ def _quantiles(analysis: Analysis, plan: Plan, phases: Sequence[str]) -> tuple[Q
     return tuple(found)
 
 
+def _about_loss(analysis: Analysis, plan: Plan) -> set[str]:
+    """Claims that say what became of acknowledged work: of the invariant, else the first that counted it by the way."""
+    declared = {claim.id for claim in plan.experiment.claims if claim.invariant == "acknowledged-survive"}
+    counted = (one.claim for one in analysis.claims for finding in one.findings if LOST in finding.numbers)
+    return declared or set(list(counted)[:1])
+
+
 def _loss(analysis: Analysis, variant: str, claims: set[str]) -> str:
     """Acknowledged work that was gone at the end, over all trials; a dash where nothing looked for it."""
-    looked = [
+    found = [
         finding
         for cell in analysis.cells
         if cell.variant == variant
         for finding in cell.findings
-        if finding.claim in claims and finding.verdict != "inconclusive"
+        if finding.claim in claims and (finding.verdict != "inconclusive" or LOST in finding.numbers)
     ]
-    if not looked:
+    if not found:
         return MISSING
-    gone = sum(finding.anomalies.get(kind, 0) for finding in looked for kind in ("lost", "replaced"))
-    return f"{number(gone)} of {number(sum(finding.operations for finding in looked))}"
+    counted = [one.numbers for one in found if LOST in one.numbers]
+    if counted:
+        return f"{number(_sum(counted, LOST))} of {number(_sum(counted, ACKNOWLEDGED))}"
+    gone = sum(finding.anomalies.get(kind, 0) for finding in found for kind in ("lost", "replaced"))
+    return f"{number(gone)} of {number(sum(finding.operations for finding in found))}"
+
+
+def _sum(numbers: Sequence[Mapping[str, float]], name: str) -> int:
+    return round(sum(one[name] for one in numbers))
 
 
 def _summary_note(analysis: Analysis) -> str:

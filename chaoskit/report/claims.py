@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from chaoskit.analysis.model import Analysis, ClaimSummary
 from chaoskit.checks.conditions import expectation
+from chaoskit.checks.model import Finding
+from chaoskit.checks.power import Strike
 from chaoskit.checks.quantities import said
 from chaoskit.plan import Plan
 from chaoskit.report.model import Cell, ClaimRow, Sentence, Timeline, WitnessView
@@ -17,6 +19,7 @@ from chaoskit.units import format_share
 __all__ = ["claim_rows", "sentences"]
 
 _NOT_JUDGED = "the run ended before this could be judged"
+_VAGUE = 0.1  # a bound above one in ten says nothing that the count beside it does not say
 
 
 def claim_rows(
@@ -122,10 +125,7 @@ def _observed(summary: ClaimSummary) -> str:
 
 
 def _anomalies(summary: ClaimSummary) -> str:
-    found: dict[str, int] = {}
-    for finding in summary.findings:
-        for kind, count in finding.anomalies.items():
-            found[kind] = found.get(kind, 0) + count
+    found = _total(finding.anomalies for finding in summary.findings)
     return ", ".join(f"{number(count)} {kind}" for kind, count in found.items() if count)
 
 
@@ -136,23 +136,47 @@ def _detail(summary: ClaimSummary, operations: int) -> str:
         return "; ".join(reasons) or "no reason was recorded"
     if summary.verdict == "refuted":
         return typeset(summary.observed) if len(summary.findings) == 1 else plural(operations, "operation")
-    exposed = sum(finding.exposed or 0 for finding in summary.findings)
-    # Rule of three: with none seen in n, at most 3/n at 95 % confidence.
-    if exposed < 30:
-        return f"not refuted in {plural(operations, 'operation')}"
-    bound = f"at most 1 in {number(exposed // 3)} exposed (95 %, if independent)"
-    # Of k independent trials none showed anything: with a share of s in truth, (1 - s)^k is at least 5 %.
-    trials = len(summary.findings)
-    of_trials = f"{format_share(1 - 0.05 ** (1 / trials))} of trials like {'this one' if trials == 1 else 'these'}"
-    return f"not refuted in {plural(operations, 'operation')}; {bound}; in at most {of_trials}"
+    counted = f"not refuted in {plural(operations, 'operation')}"
+    per_operation, per_trial = summary.most_per_operation, summary.most_per_trial
+    if per_operation is None or per_trial is None or per_operation > _VAGUE:
+        return counted
+    trials = "this one" if len(summary.findings) == 1 else "these"
+    return (
+        f"{counted}; at most 1 in {number(int(1 / per_operation + 1e-6))} exposed (95 %, if independent); in at most "
+        f"{format_share(per_trial)} of trials like {trials}"
+    )
 
 
 def _remarks(summary: ClaimSummary) -> Iterator[str]:
-    for finding in summary.findings:
-        split = [f"{number(count)} {when}" for when, count in finding.split.items() if count]
-        if split:
-            yield ", ".join(split)
+    """What was seen beside the verdict. Counts of all trials together; figures that cannot be added up, of one."""
+    findings = summary.findings
+    split = _total(finding.split for finding in findings)
+    if told := [f"{number(count)} {when}" for when, count in split.items() if count]:
+        yield f"lost: {', '.join(told)}"
+    for kind in dict.fromkeys(one.kind for finding in findings for one in finding.planted):
+        own = [one for finding in findings for one in finding.planted if one.kind == kind]
+        yield Strike(kind, sum(o.struck for o in own), sum(o.found for o in own), sum(o.legal for o in own)).sentence()
+    worst = min(findings, key=lambda finding: RANK[finding.verdict], default=None)
+    if worst is not None and (figures := _figures(worst)):
+        yield f"{'worst trial: ' if len(findings) > 1 else ''}{figures}"
+    for finding in findings:
         yield from finding.notes
+
+
+def _total(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for one in counts:
+        for name, count in one.items():
+            found[name] = found.get(name, 0) + count
+    return found
+
+
+def _figures(finding: Finding) -> str:
+    """The model's figures in one line; nothing where all are nought. How stale answers were has a table of its own."""
+    named = {n: v for n, v in finding.numbers.items() if not finding.stale or (n != "answers" and "stale" not in n)}
+    if not any(named.values()):
+        return ""
+    return "; ".join(f"{n}: {number(int(v)) if v.is_integer() else f'{v:.3g}'}" for n, v in named.items())
 
 
 def _surprise(summary: ClaimSummary) -> str:

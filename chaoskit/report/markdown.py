@@ -60,6 +60,10 @@ def _lines(model: ReportModel) -> Iterator[str]:
         yield "## Variants side by side"
         yield ""
         yield from _summaries(model)
+    if model.differences is not None:
+        yield from _titled(model.differences)
+    for table in model.staleness:
+        yield from _titled(table)
     yield "## Witnesses"
     yield ""
     if model.witness_note:
@@ -181,6 +185,15 @@ def _table(table: RawTable) -> Iterator[str]:
     yield "|" + "|".join("--:" if numeric else "---" for numeric in table.numeric) + "|"
     for row in table.rows:
         yield "| " + " | ".join(_text(value) for value in row) + " |"
+
+
+def _titled(table: RawTable) -> Iterator[str]:
+    yield f"### {_text(table.title)}"
+    yield ""
+    yield from _table(table)
+    yield ""
+    yield _text(table.note)
+    yield ""
 
 
 def _details(title: str, lines: Iterable[str]) -> Iterator[str]:

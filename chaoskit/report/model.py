@@ -356,6 +356,8 @@ class ReportModel(Frozen):
     phases: tuple[Text, ...]
     summaries: tuple[Summary, ...]
     summary_note: Text
+    differences: RawTable | None = None
+    staleness: tuple[RawTable, ...] = ()
     # 4 timelines, 5 witnesses
     timelines: tuple[Timeline, ...]
     witnesses: tuple[WitnessView, ...]

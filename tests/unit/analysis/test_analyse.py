@@ -406,8 +406,9 @@ def test_a_claim_about_a_history_is_held_with_bound_and_power(bench: Any, new_bo
         "anomaly in 199 answers that could have shown one: not refuted."
     )
     (finding,) = claim.findings
-    assert finding.exposed == 199 and finding.planted
-    assert any("in 100 of 100 places where this bug could have struck" in note for note in finding.notes)
+    assert finding.exposed == 199
+    assert {one.kind: (one.struck, one.found) for one in finding.planted}["lost-write"] == (100, 100)
+    assert (claim.most_per_operation, claim.most_per_trial) == (pytest.approx(3 / 199), pytest.approx(0.95))
 
 
 def test_a_refuted_history_has_a_witness_and_costs_correct(bench: Any, new_book: Any) -> None:

@@ -449,6 +449,8 @@ def summaries(cells: tuple[CellAnalysis, ...]) -> tuple[ClaimSummary, ...]:
             observed=finding.observed,
             margin=MARGINS.get((finding.claim, one.variant), ""),
             findings=(finding,),
+            most_per_operation=3 / finding.exposed if finding.verdict == "held" and finding.exposed else None,
+            most_per_trial=0.95 if finding.verdict == "held" and finding.exposed else None,
         )
         for one in cells
         for finding in one.findings

@@ -47,7 +47,7 @@ def test_values_stand_alone_and_what_belongs_to_them_stands_beside(model: Report
     lost = cell_of(model, "links-survive", "impatient")
     assert lost.observed == "1 lost"
     assert lost.detail == "1 of 640 acknowledged writes (0.16 %) gone at the end"
-    assert lost.remarks[0] == "1 acknowledged during cache-dies"
+    assert lost.remarks[0] == "lost: 1 acknowledged during cache-dies"
 
 
 def test_failures_come_first(model: ReportModel) -> None:
