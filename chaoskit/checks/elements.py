@@ -1,8 +1,9 @@
-"""What lists, sets and queues share: keys and elements by number, and extremes within segments of a column."""
+"""What lists, sets and queues share: keys and elements by number, what reads answered, and extremes within segments."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from chaoskit.history.operations import NEVER, Operations
 from chaoskit.history.values import Keyword, identity, shown
 
 __all__ = [
+    "Answered",
     "Indexes",
     "Ranks",
     "above_ranks",
@@ -72,6 +74,52 @@ def collections(
     for number, value in found.items():
         found[number] = type(value)(map(identity, value))  # type: ignore[call-arg]
     return found, {identity(value): number for number, value in asked.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class Answered:
+    """A history of objects that are added to and read whole.
+
+    Attributes:
+        keys: dense keys of all operations. adds, reads: positions of the additions, and of the answered reads.
+        found: what reads answered, by result id. numbers: value ids of all elements; both as `collections` gives them.
+    """
+
+    operations: Operations
+    keys: Indexes
+    adds: Indexes
+    reads: Indexes
+    found: dict[int, Collection[Any]]
+    numbers: dict[Any, int]
+
+    @classmethod
+    def of(cls, operations: Operations, add: str, noun: str) -> Answered:
+        """Take a history apart.
+
+        Args:
+            add: what an addition is called. noun: what a read answers, "list" or "set".
+
+        Raises:
+            HistoryError: an addition of nil, or an answer that is no such collection. The history's fault.
+        """
+        adds = np.flatnonzero(operations.named(add))
+        reads = np.flatnonzero(operations.named("read") & operations.ok)
+        without_value(operations, adds, "element")
+        return cls(operations, dense(operations), adds, reads, *collections(operations, adds, reads, noun))
+
+    def different(self) -> tuple[Indexes, Indexes, Indexes, Indexes]:
+        """What was answered about each key, every answer once.
+
+        Returns:
+            The key and the result id of each of them, how many elements it holds, and of each read which of them it is.
+        """
+        wide = len(self.operations.values) + 1
+        pairs, pair = np.unique(
+            self.keys[self.reads] * wide + self.operations.result[self.reads] + 1, return_inverse=True
+        )
+        number = pairs % wide - 1
+        sizes = np.fromiter(map(len, map(self.found.__getitem__, number.tolist())), np.int64, len(pairs))
+        return pairs // wide, number, sizes, pair
 
 
 def above_ranks(operations: Operations) -> int:

@@ -21,6 +21,7 @@ the rule for pairs is Wing and Gong's definition (1993) for a known order. Lengt
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -53,6 +54,20 @@ class Shapes:
     value: Indexes
     segment: Indexes
     level: Indexes
+
+    @classmethod
+    def of(
+        cls, marks: Sequence[Sequence[int]], stage: Indexes, value: Indexes, segment: Indexes, level: Indexes
+    ) -> tuple[Shapes, NDArray[np.bool_], NDArray[np.bool_]]:
+        """From segments, one after the other; also which of them show an element twice, and which stand apart.
+
+        Args:
+            marks: of each segment: key, whether it fits, shows an element twice, stands apart, and its elements.
+        """
+        key, fits, twice, apart, lengths = np.array(marks, dtype=np.int64).reshape(-1, 5).T
+        start = np.append(0, np.cumsum(lengths))
+        shapes = cls(key, fits.astype(np.bool_), start, stage, value, segment, level)
+        return shapes, twice.astype(np.bool_), apart.astype(np.bool_)
 
 
 @dataclass(frozen=True, eq=False)

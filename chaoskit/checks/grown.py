@@ -66,6 +66,12 @@ class _Teller:
         added: Indexes = found[found != NONE]
         return added
 
+    def first_known(self, flat: Indexes) -> int:
+        """Of some flat elements, the one whose addition was acknowledged first."""
+        growth, group = self.growth, self.growth.group[flat]
+        known = np.where(group == NONE, growth.after[-1], growth.additions.known[group])
+        return int(flat[np.argmin(known)])
+
     def smallest_holding(self, flat: int) -> int:
         """Place of the read with the fewest elements among those of the order that hold an element."""
         shapes = self.growth.shapes
@@ -209,8 +215,7 @@ def _stale(teller: _Teller, read: int) -> _Told:
     growth = teller.growth
     shapes = growth.shapes
     missing = np.arange(growth.end[read], shapes.start[shapes.segment[read] + 1])
-    known = np.where(growth.group[missing] == NONE, growth.after[-1], growth.additions.known[growth.group[missing]])
-    flat = int(missing[np.argmin(known)])
+    flat = teller.first_known(missing)
     group, other = int(growth.group[flat]), int(growth.reads[teller.smallest_holding(flat)])
     acknowledged, position = int(growth.additions.acknowledged[group]), int(growth.reads[read])
     sentence = (
@@ -260,8 +265,7 @@ def _overtaken(teller: _Teller, flat: int) -> _Told:
     own, shapes = growth.additions, growth.shapes
     group = int(growth.group[flat])
     beyond = np.arange(growth.next_stage(np.array([flat]))[0], shapes.start[growth.flat_segment[flat] + 1])
-    known = np.where(growth.group[beyond] == NONE, growth.after[-1], own.known[growth.group[beyond]])
-    earlier_flat = int(beyond[np.argmin(known)])
+    earlier_flat = teller.first_known(beyond)
     other = int(growth.group[earlier_flat])
     acknowledged, later = int(own.acknowledged[other]), int(own.first[group])
     before = f"{teller.name(acknowledged)} had been acknowledged before {teller.name(later)} began"

@@ -12,6 +12,7 @@ the result is inconclusive unless another key refutes.
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from itertools import chain, repeat
 from typing import Any
 
@@ -19,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chaoskit.checks.altering import LISTS
-from chaoskit.checks.elements import Indexes, collections, dense, unstamped, without_value
+from chaoskit.checks.elements import Answered, unstamped
 from chaoskit.checks.forms import only
 from chaoskit.checks.growing import Additions, Growth, Shapes
 from chaoskit.checks.grown import Words, anomalies, apart_from_order, by_themselves
@@ -87,45 +88,35 @@ def decode(
         HistoryError: operations of other functions, an append of nil, or an answer that is no list.
     """
     only(operations, "append", Append.functions)
-    keys = dense(operations)
-    adds = np.flatnonzero(operations.named("append"))
-    reads = np.flatnonzero(operations.named("read") & operations.ok)
-    without_value(operations, adds, "element")
-    found, numbers = collections(operations, adds, reads, "list")
+    lists = Answered.of(operations, "append", "list")
+    keys, adds = lists.keys, lists.adds
     additions = Additions.of(operations, keys, adds)
     reasons: tuple[str, ...] = ()
     if additions.repeated.any():
         out = np.unique(additions.key[additions.repeated])
         reasons = unstamped(operations, keys, out, "appended")
-        adds, reads = adds[~np.isin(keys[adds], out)], reads[~np.isin(keys[reads], out)]
-        additions = Additions.of(operations, keys, adds)
-    shapes, twice, apart = _shapes(operations, keys, reads, found, numbers)
-    growth = Growth(operations, keys, reads, additions, shapes)
+        lists = replace(lists, reads=lists.reads[~np.isin(keys[lists.reads], out)])
+        additions = Additions.of(operations, keys, adds[~np.isin(keys[adds], out)])
+    shapes, twice, apart = _shapes(lists)
+    growth, found = Growth(operations, keys, lists.reads, additions, shapes), lists.found
     wrong = by_themselves(growth, found, twice, _WORDS) + apart_from_order(growth, apart, "incompatible-order", _WORDS)
     return growth, found, wrong, reasons
 
 
-def _shapes(
-    operations: Operations,
-    keys: Indexes,
-    reads: Indexes,
-    found: dict[int, Collection[Any]],
-    numbers: dict[Any, int],
-) -> tuple[Shapes, NDArray[np.bool_], NDArray[np.bool_]]:
+def _shapes(answered: Answered) -> tuple[Shapes, NDArray[np.bool_], NDArray[np.bool_]]:
     """Segments of a key: the longest list without duplicates, then each list that is no prefix of it.
 
     Also which segments show an element twice, and which contradict the order of their key.
     """
-    width = len(operations.values) + 1
-    pairs, pair = np.unique(keys[reads] * width + operations.result[reads] + 1, return_inverse=True)
-    sizes = np.fromiter(map(len, map(found.__getitem__, (pairs % width - 1).tolist())), np.int64, len(pairs))
-    segment = np.empty(len(pairs), dtype=np.int64)
+    keys, numbers, sizes, which = answered.different()
+    segment = np.empty(len(keys), dtype=np.int64)
     lists: list[tuple[Any, ...]] = []
-    marks: list[tuple[int, bool, bool, bool]] = []  # key, fits, shows an element twice, contradicts the order
+    marks: list[tuple[int, bool, bool, bool, int]] = []
     order, current, home = (), -1, -1
-    by_size = np.lexsort((pairs, -sizes, pairs // width)).tolist()
-    for place, code in zip(by_size, pairs[by_size].tolist(), strict=True):
-        key, one = code // width, found[code % width - 1]
+    by_size = np.lexsort((numbers, -sizes, keys))
+    rows = zip(by_size.tolist(), keys[by_size].tolist(), numbers[by_size].tolist(), strict=True)
+    for place, key, number in rows:
+        one = answered.found[number]
         assert isinstance(one, tuple)
         if key != current:
             current, home, order = key, -1, ()
@@ -137,18 +128,10 @@ def _shapes(
             home, order = len(lists), one
         segment[place] = len(lists)
         lists.append(one)
-        marks.append((key, home == len(lists) - 1, repeated, home >= 0 and not repeated and home < len(lists) - 1))
+        first = home == len(lists) - 1
+        marks.append((key, first, repeated, home >= 0 and not repeated and not first, len(one)))
     lengths = np.fromiter(map(len, lists), np.int64, len(lists))
-    start = np.append(0, np.cumsum(lengths))
-    value = np.fromiter(map(numbers.get, chain.from_iterable(lists), repeat(NONE)), np.int64, int(start[-1]))
-    key_of, fits, twice, apart = np.array(marks, dtype=np.int64).reshape(-1, 4).T
-    shapes = Shapes(
-        key=key_of,
-        fits=fits.astype(np.bool_),
-        start=start,
-        stage=np.arange(len(value)) - np.repeat(start[:-1], lengths) + 1,
-        value=value,
-        segment=segment[pair],
-        level=sizes[pair],
-    )
-    return shapes, twice.astype(np.bool_), apart.astype(np.bool_)
+    total = int(lengths.sum())
+    stage = np.arange(total) - np.repeat(np.cumsum(lengths) - lengths, lengths) + 1
+    value = np.fromiter(map(answered.numbers.get, chain.from_iterable(lists), repeat(NONE)), np.int64, total)
+    return Shapes.of(marks, stage, value, segment[which], sizes[which])

@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chaoskit.checks.altering import SETS
-from chaoskit.checks.elements import Indexes, Ranks, collections, dense, extremes, without_value
+from chaoskit.checks.elements import Answered, Indexes, Ranks, extremes
 from chaoskit.checks.forms import only
 from chaoskit.checks.growing import Additions
 from chaoskit.checks.quantiles import nearest_rank
@@ -180,12 +180,9 @@ class _Fates:
 
 
 def _decoded(operations: Operations) -> _Fates:
-    keys = dense(operations)
-    adds = np.flatnonzero(operations.named("add"))
-    reads = np.flatnonzero(operations.named("read") & operations.ok)
-    without_value(operations, adds, "element")
-    found, numbers = collections(operations, adds, reads, "set")
-    reads = reads[np.argsort(keys[reads], kind="stable")]
+    sets = Answered.of(operations, "add", "set")
+    keys, found, numbers = sets.keys, sets.found, sets.numbers
+    reads = sets.reads[np.argsort(keys[sets.reads], kind="stable")]
     read_key = keys[reads]
     came: list[Collection[Any]] = []
     went: list[Collection[Any]] = []
@@ -220,7 +217,7 @@ def _decoded(operations: Operations) -> _Fates:
     at_gone = np.searchsorted(gone, code) + nth
     inside = at_gone < np.searchsorted(gone, code, side="right")
     ends = np.where(inside, np.append(ended, 0)[np.where(inside, at_gone, len(ended))], end_of_key[begins])
-    additions = Additions.of(operations, keys, adds)
+    additions = Additions.of(operations, keys, sets.adds)
     value = code % wide
     group = additions.find(code // wide, np.where(value < len(operations.values), value, NONE))
     return _Fates(operations, additions, reads, read_key, found, repeated, group, begins, ends)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chaoskit.checks.altering import SETS
-from chaoskit.checks.elements import Indexes, collections, dense, without_value
+from chaoskit.checks.elements import Answered
 from chaoskit.checks.forms import only
 from chaoskit.checks.growing import Additions, Growth, Shapes
 from chaoskit.checks.grown import Words, anomalies, apart_from_order, by_themselves
@@ -67,44 +67,33 @@ def decode(operations: Operations) -> tuple[Growth, dict[int, Collection[Any]], 
         HistoryError: operations of other functions, an addition of nil, or an answer that is no collection.
     """
     only(operations, "set", Set.functions)
-    keys = dense(operations)
-    adds = np.flatnonzero(operations.named("add"))
-    reads = np.flatnonzero(operations.named("read") & operations.ok)
-    without_value(operations, adds, "element")
-    found, numbers = collections(operations, adds, reads, "set")
-    shapes, twice, apart = _shapes(operations, keys, reads, found, numbers)
-    growth = Growth(operations, keys, reads, Additions.of(operations, keys, adds), shapes)
+    sets = Answered.of(operations, "add", "set")
+    shapes, twice, apart = _shapes(sets)
+    growth = Growth(operations, sets.keys, sets.reads, Additions.of(operations, sets.keys, sets.adds), shapes)
+    found = sets.found
     wrong = by_themselves(growth, found, twice, _WORDS) + apart_from_order(growth, apart, "incomparable-reads", _WORDS)
     return growth, found, wrong
 
 
-def _shapes(
-    operations: Operations,
-    keys: Indexes,
-    reads: Indexes,
-    found: dict[int, Collection[Any]],
-    numbers: dict[Any, int],
-) -> tuple[Shapes, NDArray[np.bool_], NDArray[np.bool_]]:
+def _shapes(answered: Answered) -> tuple[Shapes, NDArray[np.bool_], NDArray[np.bool_]]:
     """Segments of a key: what each state of the chain adds to the one before it, then each set outside of the chain.
 
     The chain goes down from the largest set: the next one is the largest that lies within. Also which segments show an
     element twice, and which are outside of the chain.
     """
-    width = len(operations.values) + 1
-    pairs, pair = np.unique(keys[reads] * width + operations.result[reads] + 1, return_inverse=True)
-    sizes = np.fromiter((len(found[number]) for number in (pairs % width - 1).tolist()), np.int64, len(pairs))
-    segment = np.empty(len(pairs), dtype=np.int64)
+    keys, numbers, sizes, which = answered.different()
+    segment = np.empty(len(keys), dtype=np.int64)
     parts: list[Collection[Any]] = []  # flat elements, part by part
     stages: list[int] = []  # of the parts
-    marks: list[tuple[int, bool, bool, bool, int]] = []  # key, fits, shows one twice, outside, elements
-    by_size = np.lexsort((pairs, -sizes, pairs // width))
-    for key, places in groupby(by_size.tolist(), key=lambda place: int(pairs[place]) // width):
+    marks: list[tuple[int, bool, bool, bool, int]] = []
+    by_size = np.lexsort((numbers, -sizes, keys))
+    for key, places in groupby(by_size.tolist(), key=lambda place: int(keys[place])):
         links: list[int] = []
         steps: list[frozenset[Any]] = []  # what each link has more than the next, smaller one
         outside: list[tuple[int, frozenset[Any]]] = []
         last: frozenset[Any] = frozenset()
         for place in places:
-            one = frozenset(found[int(pairs[place]) % width - 1])
+            one = frozenset(answered.found[int(numbers[place])])
             if len(one) == sizes[place] and (not links or one <= last):
                 steps += [last - one] if links else []
                 links.append(place)
@@ -123,14 +112,6 @@ def _shapes(
             stages.append(1)
             marks.append((key, False, repeated, not repeated, len(one)))
     total = sum(map(len, parts))
-    key_of, fits, twice, apart, lengths = np.array(marks, dtype=np.int64).reshape(-1, 5).T
-    shapes = Shapes(
-        key=key_of,
-        fits=fits.astype(np.bool_),
-        start=np.append(0, np.cumsum(lengths)),
-        stage=np.repeat(np.array(stages, dtype=np.int64), np.fromiter(map(len, parts), np.int64, len(parts))),
-        value=np.fromiter(map(numbers.get, chain.from_iterable(parts), repeat(NONE)), np.int64, total),
-        segment=segment[pair],
-        level=sizes[pair],
-    )
-    return shapes, twice.astype(np.bool_), apart.astype(np.bool_)
+    stage = np.repeat(np.array(stages, dtype=np.int64), np.fromiter(map(len, parts), np.int64, len(parts)))
+    value = np.fromiter(map(answered.numbers.get, chain.from_iterable(parts), repeat(NONE)), np.int64, total)
+    return Shapes.of(marks, stage, value, segment[which], sizes[which])
