@@ -69,18 +69,14 @@ class ListAppend:
         snapshot = options.consistency == "snapshot-isolation"
         return decided(
             self.name,
+            operations,
+            micro,
+            edges,
+            lists.committed,
             found,
             options,
-            operations=len(operations),
-            exposed=micro.exposed(len(operations)),
             exact=lists is everything and not unseen.many and not (unseen.several and snapshot),
             notes=_notes(everything, lists, unseen, snapshot),
-            numbers={
-                "transactions": len(operations),
-                "micro-operations": len(micro.write_txn) + len(micro.read_txn),
-                "keys": len(np.unique(np.concatenate([micro.write_key, micro.read_key]))),
-                "dependencies": len(edges),
-            },
         )
 
 
@@ -117,7 +113,7 @@ def _shows(lists: Lists, append: int, witness: set[int]) -> bool:
     return proof(lists, append, witness) in witness
 
 
-def _notes(everything: Lists, lists: Lists, unseen: Unseen, snapshot: bool) -> tuple[str, ...]:
+def _notes(everything: Lists, lists: Lists, unseen: Unseen, snapshot: bool) -> list[str]:
     notes = []
     if lists is not everything:
         dropped = len(np.unique(everything.micro.read_txn)) - len(np.unique(lists.micro.read_txn))
@@ -135,12 +131,7 @@ def _notes(everything: Lists, lists: Lists, unseen: Unseen, snapshot: bool) -> t
         )
     if unseen.many:
         notes.append(f"not all of them were compared with all reads for {format_count(unseen.many)} keys")
-    unknown = int(np.count_nonzero(lists.operations.info & ~lists.committed))
-    if unknown:
-        notes.append(
-            f"{format_count(unknown)} transactions of unknown outcome left no trace and are taken not to have happened"
-        )
-    return tuple(notes)
+    return notes
 
 
 Read = tuple[str, Any, Any]

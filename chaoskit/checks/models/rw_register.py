@@ -73,17 +73,15 @@ class ReadWriteRegister:
                 found.append(_told(registers, ring, "cyclic-versions"))
         return decided(
             self.name,
+            operations,
+            micro,
+            edges,
+            registers.committed,
             found,
             options,
-            operations=len(operations),
-            exposed=micro.exposed(len(operations)),
             exact=False,
-            notes=_notes(registers, skipped),
+            notes=(_NECESSARY, *_skipped(skipped)),
             numbers={
-                "transactions": len(operations),
-                "micro-operations": len(micro.write_txn) + len(micro.read_txn),
-                "keys": len(np.unique(np.concatenate([micro.write_key, micro.read_key]))),
-                "dependencies": len(edges),
                 "writes whose predecessor is known": int(np.count_nonzero(registers.based != NONE)),
                 "writes": int(np.count_nonzero(registers.last & registers.committed[micro.write_txn])),
             },
@@ -137,16 +135,9 @@ def _told(registers: Registers, ring: Cycle, kind: str) -> Found:
     return Found(kind, ring.count, tuple(sorted(witness)), around(operations, edges, why), ring.accused)
 
 
-def _notes(registers: Registers, skipped: int) -> tuple[str, ...]:
-    notes = [_NECESSARY]
-    unknown = int(np.count_nonzero(registers.operations.info & ~registers.committed))
-    if unknown:
-        notes.append(
-            f"{format_count(unknown)} transactions of unknown outcome left no trace and are taken not to have happened"
-        )
-    if skipped:
-        notes.append(f"reads of nothing were compared with the first 16 writes only for {format_count(skipped)} keys")
-    return tuple(notes)
+def _skipped(keys: int) -> list[str]:
+    told = f"reads of nothing were compared with the first 16 writes only for {format_count(keys)} keys"
+    return [told] if keys else []
 
 
 Read = tuple[str, Any, Any]

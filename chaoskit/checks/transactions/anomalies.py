@@ -10,7 +10,7 @@ isolation), so that serializable implies it; Elle's tables for what Adya has no 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,8 +19,11 @@ from numpy.typing import NDArray
 
 from chaoskit.checks.levels import TRANSACTIONS, implied, strongest_left, weakest
 from chaoskit.checks.result import Alteration, Anomaly, Options, Result, judged
+from chaoskit.checks.transactions.graph import Edges
+from chaoskit.checks.transactions.micro import Micro
 from chaoskit.history.operation import NONE, Outcome
 from chaoskit.history.operations import Operations
+from chaoskit.units import format_count
 
 __all__ = ["LEVELS", "Change", "Found", "altering", "decided", "refuted_levels"]
 
@@ -69,11 +72,25 @@ def refuted_levels(kind: str) -> tuple[str, ...]:
 
 
 def decided(
-    model: str, found: Iterable[Found], options: Options, *, operations: int, exposed: int, **more: Any
+    model: str,
+    operations: Operations,
+    micro: Micro,
+    edges: Edges,
+    committed: NDArray[np.bool_],
+    found: Iterable[Found],
+    options: Options,
+    *,
+    exact: bool,
+    notes: Sequence[str],
+    numbers: Mapping[str, float] | None = None,
 ) -> Result:
     """The result of a check that came to its end.
 
     An anomaly that refutes two levels of which neither implies the other is told with the one that was asked about.
+
+    Args:
+        edges: who is known to come before whom. committed: mask of transactions that are known to have happened.
+        exact, notes, numbers: as in `Result`, beside what is true of all models of transactions.
     """
     level = options.consistency or LEVELS[0]
     merged: dict[str, Found] = {}
@@ -97,14 +114,28 @@ def decided(
         model,
         level,
         expected,
-        operations,
-        exposed,
+        len(operations),
+        micro.exposed(len(operations)),
         tuple(anomalies),
         asked,
         refuted=weakest(refuted, TRANSACTIONS),
         not_refuted=strongest_left(refuted, TRANSACTIONS),
-        **more,
+        exact=exact,
+        notes=(*notes, *_untraced(operations, committed)),
+        numbers={
+            "transactions": len(operations),
+            "micro-operations": len(micro.write_txn) + len(micro.read_txn),
+            "keys": len(np.unique(np.concatenate([micro.write_key, micro.read_key]))),
+            "dependencies": len(edges),
+            **(numbers or {}),
+        },
     )
+
+
+def _untraced(operations: Operations, committed: NDArray[np.bool_]) -> tuple[str, ...]:
+    count = int(np.count_nonzero(operations.info & ~committed))
+    told = f"{format_count(count)} transactions of unknown outcome left no trace and are taken not to have happened"
+    return (told,) if count else ()
 
 
 def _gravity(kind: str) -> tuple[int, int]:
