@@ -6,53 +6,21 @@ import random
 from typing import Any
 
 import pytest
+from histories import scripts
 from histories.simulate import Call, operations
 
 from chaoskit.checks.models.list_append import MODEL
-from chaoskit.checks.result import Model, Options, Result
+from chaoskit.checks.result import Model, Options
 from chaoskit.errors import HistoryError
 
 Micro = tuple[str, str, Any]
 
 
-class Script:
-    """Transactions, one after the other unless times are given: "a x 1" appends, "r x 1 2" reads [1 2]."""
-
-    def __init__(self) -> None:
-        self.calls: list[Call] = []
-
-    def txn(self, *micro: str, outcome: str = "ok", at: tuple[int, int] | None = None, process: int = -1) -> Script:
-        asked: list[Micro] = []
-        answered: list[Micro] = []
-        for one in micro:
-            verb, key, *values = one.split()
-            numbers = tuple(map(int, values))
-            if verb == "a":
-                asked.append(("append", key, numbers[0]))
-                answered.append(asked[-1])
-            else:
-                asked.append(("r", key, None))
-                answered.append(("r", key, numbers or None))
-        number = len(self.calls)
-        begin, end = at or (10 * number, 10 * number + 5)
-        result = tuple(answered) if outcome == "ok" else None
-        who = number if process < 0 else process
-        self.calls.append(Call(who, "txn", tuple(asked), None, result, outcome, begin, end))
-        return self
-
-    def check(self, level: str | None = None) -> Result:
-        return MODEL.check(operations(self.calls), Options(consistency=level))
-
-    def kinds(self) -> dict[str, int]:
-        return {one.kind: one.count for one in self.check().anomalies}
+class Script(scripts.Script):
+    model, lists = MODEL, True
 
 
-def together(*transactions: tuple[str, ...]) -> Script:
-    """All at the same time, each by a process of its own: no order in time."""
-    script = Script()
-    for one in transactions:
-        script.txn(*one, at=(0, 100))
-    return script
+together = Script.together
 
 
 def test_it_is_a_model() -> None:

@@ -3,50 +3,21 @@
 from __future__ import annotations
 
 import random
-from typing import Any
 
 import pytest
-from histories.simulate import Call, operations
+from histories import scripts
+from histories.simulate import operations
 
 from chaoskit.checks.models.rw_register import MODEL
-from chaoskit.checks.result import Model, Options, Result
+from chaoskit.checks.result import Model, Options
 from chaoskit.errors import HistoryError
 
 
-class Script:
-    """Transactions, one after the other unless times are given: "w x 1" writes, "r x 1" read 1, "r x" read nil."""
-
-    def __init__(self) -> None:
-        self.calls: list[Call] = []
-
-    def txn(self, *micro: str, outcome: str = "ok", at: tuple[int, int] | None = None, process: int = -1) -> Script:
-        asked: list[tuple[str, str, Any]] = []
-        answered: list[tuple[str, str, Any]] = []
-        for one in micro:
-            verb, key, *values = one.split()
-            value = int(values[0]) if values else None
-            asked.append((verb, key, value if verb == "w" else None))
-            answered.append((verb, key, value))
-        number = len(self.calls)
-        begin, end = at or (10 * number, 10 * number + 5)
-        result = tuple(answered) if outcome == "ok" else None
-        who = number if process < 0 else process
-        self.calls.append(Call(who, "txn", tuple(asked), None, result, outcome, begin, end))
-        return self
-
-    def check(self, level: str | None = None) -> Result:
-        return MODEL.check(operations(self.calls), Options(consistency=level))
-
-    def kinds(self) -> dict[str, int]:
-        return {one.kind: one.count for one in self.check().anomalies}
+class Script(scripts.Script):
+    model, lists = MODEL, False
 
 
-def together(*transactions: tuple[str, ...]) -> Script:
-    """All at the same time, each by a process of its own: no order in time."""
-    script = Script()
-    for one in transactions:
-        script.txn(*one, at=(0, 100))
-    return script
+together = Script.together
 
 
 def test_it_is_a_model_that_says_what_it_cannot_know() -> None:
