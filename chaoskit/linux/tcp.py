@@ -11,6 +11,8 @@ import sys
 from collections.abc import Collection, Iterable
 from typing import NamedTuple, Protocol
 
+from chaoskit.linux.sockdiag import connections_to
+
 __all__ = ["Socket", "connected", "listeners", "owners", "segments", "sockets"]
 
 _MAPPED = bytes(10) + b"\xff\xff"  # ::ffff:a.b.c.d, an IPv4 peer of an IPv6 socket
@@ -72,10 +74,20 @@ def _read(state: int | None) -> list[Socket]:
 
 
 def connected(endpoints: Collection[tuple[str, int]]) -> list[Socket]:
-    """Established sockets whose other end is one of these IPv4 endpoints, also those dialled as ::ffff:a.b.c.d.
+    """Established sockets whose other end is one of these IPv4 endpoints, also those dialled as ::ffff:a.b.c.d."""
+    try:
+        found = connections_to(endpoints)
+    except OSError:  # a kernel without it, or a container that forbids it
+        return _in_tables(endpoints)
+    return [
+        Socket(_text(one.local), one.local_port, _text(one.remote), one.remote_port, _ESTABLISHED, one.inode)
+        for one in found
+    ]
 
-    Looks for the endpoints in the tables as they are: splitting the lines of thousands of other sockets would take
-    longer than reading them.
+
+def _in_tables(endpoints: Collection[tuple[str, int]]) -> list[Socket]:
+    """The same from /proc. Looks for the endpoints in the tables as they are: splitting the lines of thousands of other
+    sockets would take longer than reading them.
     """
     found = []
     for name, prefix in (("/proc/net/tcp", b""), ("/proc/net/tcp6", _MAPPED)):
@@ -140,8 +152,11 @@ def _endpoint(text: str) -> tuple[str, int]:
     """("127.0.0.1", 5432) of "0100007F:1538": 32-bit words in the machine's own byte order."""
     digits, _, port = text.partition(":")
     raw = b"".join(int(digits[i : i + 8], 16).to_bytes(4, sys.byteorder) for i in range(0, len(digits), 8))
+    return _text(raw), int(port, 16)
+
+
+def _text(raw: bytes) -> str:
+    """An address as people write it; an IPv4 one in IPv6 as IPv4."""
     if len(raw) == 4:
-        return socket.inet_ntoa(raw), int(port, 16)
-    if raw[:12] == _MAPPED:
-        return socket.inet_ntoa(raw[12:]), int(port, 16)
-    return socket.inet_ntop(socket.AF_INET6, raw), int(port, 16)
+        return socket.inet_ntoa(raw)
+    return socket.inet_ntoa(raw[12:]) if raw[:12] == _MAPPED else socket.inet_ntop(socket.AF_INET6, raw)

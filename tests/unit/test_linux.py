@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from chaoskit import linux
 from chaoskit.errors import EnvironmentFault
-from chaoskit.linux import capabilities, procfs, tcp
+from chaoskit.linux import capabilities, procfs, sockdiag, tcp
 
 SLEEP = [sys.executable, "-I", "-S", "-c", "import time; time.sleep(600)"]
 
@@ -237,3 +237,33 @@ def test_closed_folder_is_covered_for_the_user_alone(tmp_path: Path) -> None:
     assert sorted(path.name for path in closed.iterdir()) == ["a", "secret"]
     with pytest.raises(PermissionError, match="may not enter"):
         linux.open_up([str(inside)], stranger, private=False)
+
+
+def test_connections_are_the_same_asked_for_and_in_the_tables() -> None:
+    with ExitStack() as held:
+        servers = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(3)]
+        ends = [server.getsockname() for server in servers]
+        mapped = held.enter_context(socket.socket(socket.AF_INET6))
+        mapped.connect((f"::ffff:{ends[0][0]}", ends[0][1]))
+        for end in (ends[0], ends[2], ends[2]):
+            held.enter_context(socket.create_connection(end))
+        for wanted, count in ((ends[:1], 2), (ends[1:2], 0), (ends, 4), ([], 0)):
+            try:
+                asked = len(sockdiag.connections_to(wanted))
+            except OSError:
+                pytest.skip("this kernel cannot be asked for sockets")
+            assert asked == count
+            assert sorted(linux.connected(wanted)) == sorted(tcp._in_tables(wanted))
+
+
+def test_segments_are_counted_by_the_kernel() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as near:
+        far, _ = server.accept()
+        with far:
+            far.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            assert linux.segments(near) == 0
+            for _ in range(3):
+                far.send(b"x")
+                assert near.recv(1) == b"x"
+            assert linux.segments(near) == 3
+    assert linux.segments(near) is None  # closed

@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 
 import pytest
@@ -21,6 +22,15 @@ print("dialled", flush=True)
 sys.stdin.read()
 """
 
+BRIEFLY = """
+import socket, sys, time
+print("dialled", flush=True)
+while True:
+    with socket.create_connection((sys.argv[1], int(sys.argv[2]))):
+        time.sleep(0.005)
+    time.sleep(0.045)
+"""
+
 
 class Bench:
     """One real endpoint of the node `db` in this process (the supervisor's part), and processes that dial it."""
@@ -30,12 +40,12 @@ class Bench:
         self.port: int = self.server.getsockname()[1]
         self.launched: dict[str, int] = {}
         self._processes: list[subprocess.Popen[str]] = []
-        self.strays = Strays({"db:5432": f"127.0.0.1:{self.port}"}, lambda: self.launched, "proxy")
+        self.strays = Strays({"db:5432": f"127.0.0.1:{self.port}"}, lambda: self.launched, "proxy", every=0.0)
 
-    def dial(self, name: str | None, count: int = 1, host: str = "127.0.0.1") -> subprocess.Popen[str]:
+    def dial(self, name: str | None, count: int = 1, host: str = "127.0.0.1", how: str = DIAL) -> subprocess.Popen[str]:
         """A process that holds connections; `name` None = it is of the supervisor's own."""
         process = subprocess.Popen(
-            [sys.executable, "-S", "-E", "-c", DIAL, host, str(self.port), str(count)],
+            [sys.executable, "-S", "-E", "-c", how, host, str(self.port), str(count)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         self._processes.append(process)
@@ -47,7 +57,8 @@ class Bench:
 
     def close(self) -> None:
         for process in self._processes:
-            process.communicate("")
+            process.kill()
+            process.communicate()
         self.server.close()
 
 
@@ -134,6 +145,22 @@ def test_descriptors_are_read_only_when_a_connection_is_new(bench: Bench, monkey
     asked.clear()
     assert bench.strays.look() == [{"destination": "db:5432", "source": "api"}]
     assert asked == []
+
+
+def test_connections_of_five_milliseconds_are_caught_beside_those_of_the_proxy(bench: Bench) -> None:
+    bench.strays = Strays({"db:5432": f"127.0.0.1:{bench.port}"}, lambda: bench.launched, "proxy")
+    bench.dial("proxy", how=BRIEFLY)
+    bench.dial("api", 30)
+    assert bench.strays.look() == [{"destination": "db:5432", "source": "api"}]
+    bench.dial("client-1", how=BRIEFLY)
+    bench.dial("db", how=BRIEFLY)
+    bench.dial(None, how=BRIEFLY)
+    found: set[str] = set()
+    deadline = time.monotonic() + 30
+    while "client-1" not in found and time.monotonic() < deadline:
+        time.sleep(0.05)
+        found |= {one["source"] for one in bench.strays.look()}
+    assert found == {"api", "client-1"}  # and neither the proxy, nor the destination, nor the supervisor's own
 
 
 def test_a_process_that_has_ended_is_not_one_that_may_not_be_looked_into() -> None:
