@@ -126,7 +126,7 @@ class _Search:
         for number, one in enumerate(todo.tolist()):
             positions = kept[begin[number] : end[number]]
             puzzle = _puzzle(self.operations, origins, positions, int(origins.initial[one]))
-            answer = search(puzzle, range(len(positions)), budget)
+            answer = search(puzzle, range(len(positions)), budget, hopeful=True)
             if answer.legal is None:
                 self.open += 1
                 self.stuck = int(positions[answer.at]) if self.stuck == NONE else self.stuck

@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass
 
+from chaoskit.checks.diving import dive
 from chaoskit.checks.result import Budget
 from chaoskit.errors import CheckerError
 from chaoskit.history.operations import NEVER
@@ -30,6 +31,7 @@ _BETWEEN_LOOKS = 1024
 _STATE = (1 << 32) - 1  # the low bits of a configuration are its state
 _SHIFT = 32
 _ILLEGAL = -1
+_FEW = 64  # operations, of which all orders are searched before a single one could be found
 _COMPARED = 32  # configurations that another one is compared with, at most, to leave out those that are no better
 _Key = tuple[int, int, int]  # kind, mode, and a number where several fields are needed for both
 _MUST, _MAY, _UNKNOWN = range(3)  # within its interval; within it or not at all; at any time after its begin, or not
@@ -115,14 +117,23 @@ def search(
     budget: Budget,
     optional: Collection[int] = (),
     most: int = _CONFIGURATIONS,
+    *,
+    hopeful: bool = False,
 ) -> Searched:
     """Judge some of a puzzle's operations as if there were no others.
 
     Args:
         optional: of the chosen ones, those that need not have happened; if they did, then within their interval.
         most: configurations of one instant; with more, nothing is said.
+        hopeful: they are likely to be legal: one order is looked for before everything is searched.
     """
     machine = puzzle.machine
+    if hopeful and not optional and len(chosen) >= _FEW:
+        invoked, completed, kinds = (
+            [of[one] for one in chosen] for of in (puzzle.invoked, puzzle.completed, puzzle.kinds)
+        )
+        if dive(machine, invoked, completed, kinds, budget):
+            return Searched(True, -1)
     while True:
         run = _Run(puzzle, chosen, frozenset(optional), budget, most)
         found = run.searched()

@@ -133,7 +133,7 @@ def searched(
     open_ = illegal = 0
     stuck = -1
     for done, (positions, one) in enumerate(puzzles, 1):
-        answer = search(one, range(len(positions)), budget)
+        answer = search(one, range(len(positions)), budget, hopeful=True)
         if answer.legal is None:
             open_ += 1
             stuck = int(positions[answer.at]) if stuck < 0 else stuck

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random as randomness
 from typing import Any
+from unittest import mock
 
 from histories import brute
 from histories.brute import NEVER, WRONG, Op
@@ -147,12 +149,27 @@ def _subject(name: str, own: type, system: Any, ask: Any, step: Any) -> Subject:
     return Subject(name, load, history, _legal(step), gate=2500)
 
 
+class Diving:
+    """A model that looks for one order first however few operations there are."""
+
+    def __init__(self, own: type) -> None:
+        from chaoskit.checks.models.user import wrap
+
+        self.model = wrap(own)
+
+    def check(self, operations: Any, options: Any) -> Any:
+        with mock.patch("chaoskit.checks.linearize._FEW", 0):
+            return self.model.check(operations, options)
+
+
 STACK = _subject("own-stack", Stack, lambda random: Stacks(random.choice(Stacks.BUGS)), _stacks, _stack)
 TURNS = _subject("own-turns", Turns, lambda random: Rooms(random.random() < 0.7), _rooms, _turns)
-SUBJECTS = [STACK, TURNS]
+DIVE = dataclasses.replace(STACK, name="own-stack-by-dive", model=lambda: Diving(Stack))
+TURNS_DIVE = dataclasses.replace(TURNS, name="own-turns-by-dive", model=lambda: Diving(Turns))
+SUBJECTS = [STACK, TURNS, DIVE, TURNS_DIVE]
 
 _SEARCH, _USER = "chaoskit/checks/linearize.py", "chaoskit/checks/models/user.py"
-_WHOLE = "chaoskit/checks/searching.py"
+_WHOLE, _DIVE = "chaoskit/checks/searching.py", "chaoskit/checks/diving.py"
 
 
 def _mutant(subject: str, rule: str, file: str, old: str, new: str, count: int = 3000) -> Mutant:
@@ -195,5 +212,16 @@ MUTANTS = [
     ),
     _mutant("TURNS", "operations differ by what is asked for", _USER, "if asked - told_apart:", "if False:"),
     _mutant("TURNS", "as the user says", _USER, "if partition is None:", "if True:"),
+    _mutant("DIVE", "an answer fits its state", _DIVE, "if again or following == _ILLEGAL:", "if again:"),
+    _mutant(
+        "DIVE",
+        "what took effect does not do so again",
+        _DIVE,
+        "if done & bit or one == returning:",
+        "if one == returning:",
+    ),
+    _mutant(
+        "DIVE", "who returned is gone", _DIVE, "                under_way[bits[~one]] = ~one", "                pass"
+    ),
     _mutant("STACK", "a witness holds what makes each answer possible", _WHOLE, "if possible(()):", "if True:"),
 ]

@@ -98,7 +98,7 @@ class MultiRegisterModel:
         groups = reading.groups()
         for number, group in enumerate(groups):
             if wrong.isdisjoint(reading.all[one].position for one in group):
-                found = search(puzzle, group, budget)
+                found = search(puzzle, group, budget, hopeful=True)
                 open_ += found.legal is None
                 illegal += found.legal is False
                 if found.legal is False and illegal == 1:

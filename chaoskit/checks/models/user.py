@@ -50,14 +50,12 @@ class Op:
 
     __slots__ = ("_asked", "_index", "_key", "_process", "f", "outcome", "result", "value")
 
-    def __init__(self, operations: Operations, position: int, asked: set[str]) -> None:
-        ok = operations.outcome[position] == Outcome.OK
-        self.f = operations.function(position)
-        self.value = operations.of_value(operations.value[position])
-        self.result = operations.of_value(operations.result[position]) if ok else None
+    def __init__(self, ok: bool, f: str, told: tuple[Any, Any, Any], process: int, index: int, asked: set[str]) -> None:
+        self.f = f
+        self._key, self.value, result = told
+        self.result = result if ok else None
         self.outcome = "ok" if ok else "info"
-        self._key = operations.of_value(operations.key[position])
-        self._process, self._index = int(operations.process[position]), int(operations.index[position])
+        self._process, self._index = process, index
         self._asked = asked  # operations that differ only in what is never asked for are the same to the model
 
     @property
@@ -81,6 +79,23 @@ class Op:
     def __repr__(self) -> str:
         told = f"f={self.f!r}, key={self.key!r}, value={self.value!r}, result={self.result!r}"
         return f"Op({told}, process={self.process}, index={self.index}, outcome={self.outcome!r})"
+
+    @classmethod
+    def all(cls, operations: Operations, asked: set[str]) -> list[Op]:
+        """Every operation of a history; what is asked of any of them is added to `asked`."""
+        values = [*operations.values, None]  # the last one is that of NONE
+        told = (
+            [values[one] for one in column.tolist()] for column in (operations.key, operations.value, operations.result)
+        )
+        rows = zip(
+            operations.ok.tolist(),
+            map(operations.functions.__getitem__, operations.f.tolist()),
+            zip(*told, strict=True),
+            operations.process.tolist(),
+            operations.index.tolist(),
+            strict=True,
+        )
+        return [cls(*row, asked) for row in rows]
 
     def meaning(self, asked: Iterable[str]) -> Hashable:
         """Equal for operations that the model cannot tell apart."""
@@ -117,7 +132,7 @@ class UserModel:
         initial = getattr(self.own, "initial", None) if options.initial is None else options.initial
         _hashable(initial, f"`initial` of the model {self.name}")
         asked: set[str] = set()
-        ops = [Op(operations, at, asked) for at in range(len(operations))]
+        ops = Op.all(operations, asked)
         parts = self._parts(operations, ops)
         asked.clear()
         failed = int(operations.failed.sum())

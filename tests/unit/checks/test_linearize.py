@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from chaoskit.checks.diving import dive
 from chaoskit.checks.linearize import Machine, Puzzle, Searched, search
 from chaoskit.checks.result import Budget
 from chaoskit.checks.searching import core
@@ -83,6 +84,10 @@ def test_no_disagreement_with_plain_search(told: bool) -> None:
         found = judged(*operations, told=told, optional=tuple(optional))
         expected = plainly(operations, optional, frozenset(range(len(operations))), 0)
         assert found is expected, (seed, operations, optional)
+        if not optional:
+            puzzle = made(*operations, told=told)
+            one_order = dive(puzzle.machine, puzzle.invoked, puzzle.completed, puzzle.kinds, Budget(60))
+            assert one_order is expected if told else one_order <= expected, (seed, operations)
         legal += expected
     assert 600 < legal < 2400
 
@@ -175,3 +180,19 @@ def test_what_had_not_returned_when_the_search_stopped_is_not_accused() -> None:
     # The search stops at the read of 9; the read of 5 is still open then, and its write comes later.
     puzzle = made(read(5, 0, 20), read(9, 1, 2), write(5, 10, 11))
     assert core(puzzle, 1, Budget(60)).answers == (1,)
+
+
+def test_one_order_is_found_in_what_is_too_much_to_be_searched_as_a_whole() -> None:
+    # Eight clients at a time, every value twice: configurations without end, and nearly every order will do.
+    rand = random.Random(1)
+    operations, state = [], 0
+    for number in range(2000):
+        if rand.random() < 0.5:
+            state = number // 2
+            asked: Asked = ("w", state, 0)
+        else:
+            asked = ("r", state, 0)
+        operations.append((asked, 100 * number - rand.randrange(400), 100 * number + rand.randrange(400)))
+    puzzle = made(*operations)
+    assert search(puzzle, range(2000), Budget(60), most=30).legal is None
+    assert search(puzzle, range(2000), Budget(60), most=30, hopeful=True) == Searched(True, -1)
