@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
 import time
 from collections.abc import Iterator
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
+import report_sample
 
 from chaoskit.report import build, render_html
 
@@ -21,29 +19,20 @@ ARGUMENTS = (
     "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync",
     "--no-first-run", "--disable-quic",
 )  # fmt: skip
-SAMPLE = Path(__file__).parents[1] / "unit" / "report" / "sample.py"
 PATIENCE = 60_000  # milliseconds; the machine may be busy
-
-
-def sample() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("chaoskit_report_sample_browser", SAMPLE)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")
 def addresses(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """file:// addresses of a full and an empty report, and of one that a log tried to poison."""
-    made, folder = sample(), tmp_path_factory.mktemp("browser")
-    run = made.stored(folder / "run")
+    folder = tmp_path_factory.mktemp("browser")
+    run = report_sample.stored(folder / "run")
     evil = "</script><script>document.title='owned'</script><img src=https://example.org/x onerror=alert(1)>"
     (run.block("impatient") / "logs" / "evil.log").write_text(evil)
     models = {
-        "full": build(made.analysis(), made.plan(), made.ENVIRONMENT, run),
-        "empty": build(made.empty(), made.plan(), {}, run),
-        "evil": build(made.analysis(headline=evil, name=evil), made.plan(), {evil: evil}, run),
+        "full": build(report_sample.analysis(), report_sample.plan(), report_sample.ENVIRONMENT, run),
+        "empty": build(report_sample.empty(), report_sample.plan(), {}, run),
+        "evil": build(report_sample.analysis(headline=evil, name=evil), report_sample.plan(), {evil: evil}, run),
     }
     found = {}
     for name, model in models.items():
