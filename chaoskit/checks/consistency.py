@@ -12,7 +12,7 @@ something about the system, not about one file.
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -98,7 +98,7 @@ class _Chosen:
 
     Attributes:
         place: position in `history.rows` of each.
-        looks: mask of the answers that were chosen; all operations where the claim chooses none.
+        looks: mask of the answers that were chosen; where no class of reads is about the model, of all operations.
         doubts: why too little is known for “held”. notes: what was left out.
         numbers, split, stale: figures about all answers of the chosen classes, whenever and wherever they were given.
     """
@@ -128,16 +128,20 @@ class _Chosen:
         history = evidence.history
         given = of_run(history, "")
         place = np.searchsorted(history.rows["index"], given.index)
-        ours = given.named(*(model.functions or given.functions))
-        foreign = np.unique(given.key[~ours & (given.key != NONE)])
-        ours &= ~np.isin(given.key, foreign)
+        known = given.named(*(model.functions or given.functions))
+        foreign = np.unique(given.key[~known & (given.key != NONE)])
+        ours = known & ~np.isin(given.key, foreign)
 
-        readers = [name for name, kind in classes.items() if kind == "read" and name in (asked.classes or classes)]
         rows = history.rows[place]
-        reads = np.isin(rows["cls"], [history.class_id(name) for name, kind in classes.items() if kind == "read"])
-        asked_about = reads & np.isin(rows["cls"], [history.class_id(name) for name in readers])
+        of_class = {name: np.equal(rows["cls"], history.class_id(name)) for name in classes}
+        about_it = {name for name, own in of_class.items() if (own & known).any()}
+        # Of a class that does other things only nothing is asked; one that did nothing at all is not forgotten.
+        asked_of = asked.classes or [name for name, own in of_class.items() if name in about_it or not own.any()]
+        readers = [name for name in asked_of if classes.get(name) == "read" and name in (asked.classes or about_it)]
+        reads = _any([own for name, own in of_class.items() if classes[name] == "read"], len(rows))
+        about = _any([of_class[name] for name in readers], len(rows)) if readers else np.ones(len(rows), dtype=np.bool_)
         reads &= _only_looks(given)
-        looks = asked_about.copy()
+        looks = about.copy()
         if claim.window.kind != "whole":
             within = np.zeros(len(history.rows), dtype=np.bool_)
             within[counted(history.rows["t_due"], span)] = True
@@ -147,19 +151,19 @@ class _Chosen:
             looks &= np.isin(rows["source"], sources)
 
         kept = np.flatnonzero(ours & (~reads | looks))
-        looks = looks[kept] if readers else np.ones(len(kept), dtype=np.bool_)
         if model.name in _WHOLE and (reads & ours & ~looks).any():
             raise CheckerError(
                 f"{model.name} asks what becomes of things in the end, which all reads together show: leave out the "
                 "window, of and at"
             )
-        chosen = cls(evidence, given.where(kept), place[kept], looks)
-        doubts = [chosen._few(name) for name in (readers or classes) if name in sent]
+        chosen = cls(evidence, given.where(kept), place[kept], looks[kept])
+        judged = [name for name in asked_of if not readers or classes.get(name) == "read"]
+        doubts = [chosen._few(name) for name in judged if name in sent]
         doubts += [chosen._apart(claim)] if readers else []
         notes = [note for note in given.notes if note not in history.damaged]
         if len(foreign):
             notes.append(f"{many(len(foreign), 'key')} left out: operations that are no {model.name}'s touched")
-        whole = np.flatnonzero(ours & (~reads | asked_about))
+        whole = np.flatnonzero(ours & (~reads | about))
         numbers, split, stale = _figures(evidence, given.where(whole), place[whole], model)
         return replace(
             chosen,
@@ -236,8 +240,9 @@ def _judged(draft: Finding, chosen: _Chosen, model: Model, options: Options, see
     planted, notes = _power(chosen, given, model, options, seed)
     update = {"observed": clean, "planted": planted, "notes": (*notes, *draft.notes)}
     if planted and not any(one.found for one in planted):
-        bugs = many(sum(one.struck for one in planted), "bug")
-        return _open(draft.model_copy(update=update), f"of {bugs} planted in these answers none would have been seen")
+        struck = sum(one.struck for one in planted)
+        why = f"of {many(struck, 'bug')} planted in these answers none would have been seen"
+        return _open(draft.model_copy(update=update), why if struck else "no bug could have struck in these answers")
     return Consistent(draft.model_copy(update={**update, "verdict": "held"}), nobody())
 
 
@@ -263,6 +268,13 @@ def _power(
     )
     planted = tuple(Planted(kind=s.kind, struck=s.struck, found=s.found, legal=s.legal) for s in found.strikes)
     return planted, found.notes
+
+
+def _any(masks: Sequence[NDArray[np.bool_]], count: int) -> NDArray[np.bool_]:
+    found = np.zeros(count, dtype=np.bool_)
+    for mask in masks:
+        found |= mask
+    return found
 
 
 def _only_looks(operations: Operations) -> NDArray[np.bool_]:

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from chaoskit.checks.altering import SETS
+from chaoskit.checks.bugs import REGISTERS
 from chaoskit.checks.forms import only
 from chaoskit.checks.loss import ADDS, Finals
 from chaoskit.checks.result import Alteration, Anomaly, Options, Result, judged
@@ -41,7 +42,7 @@ class Convergence:
     summary: str = "final reads from every node: all answer the same, and hold all that was acknowledged"
     functions: frozenset[str] = frozenset({"read", "write", "append", "add"})
     levels: tuple[str, ...] = ()
-    alterations: tuple[Alteration, ...] = SETS[:1]
+    alterations: tuple[Alteration, ...] = (SETS[0], REGISTERS[1])
 
     def check(self, operations: Operations, options: Options) -> Result:
         """Judge a history; see the module for the rules.

@@ -52,6 +52,7 @@ class Bench:
         self.fault: str | None = "latency"
         self.invariants: tuple[str, ...] = ("immutable",)
         self.fresh = "variant"
+        self.mix = {"resolve": 1.0}
 
     def plan(self) -> Plan:
         link = Link(source="api", destination="db", port=5432, protocol="postgres")
@@ -69,7 +70,7 @@ class Bench:
             question="What breaks?",
             target="/t",
             variants=tuple(Variant(name=name) for name in self.variants),
-            traffic=Traffic(workload="w", arrivals=self.arrivals, mix={"resolve": 1.0}),
+            traffic=Traffic(workload="w", arrivals=self.arrivals, mix=self.mix),
             steady_state=(),
             timeline=timeline,
             claims=self.claims,

@@ -43,7 +43,9 @@ def judged(
     claim = Claim(
         id="c", consistency=Consistency(**{"model": "register", "level": "linearizable", **asked}), window=window
     )
-    return judge_consistency(claim, Evidence(history, Load.of(history), spans, sides=SIDES), CLASSES, sent, 1)
+    return judge_consistency(
+        claim, Evidence(history, Load.of(history), spans, sides=SIDES, disturbances=(CUT,)), CLASSES, sent, 1
+    )
 
 
 def traffic(book: Any, stale: tuple[float, float] = (0.0, 0.0), cls: str = "peek", reader: str = "client@n2") -> Any:
@@ -215,6 +217,122 @@ def test_lists_are_written_as_json(wide: Any) -> None:
     assert judged(wide, model="append").finding.verdict == "held"
     wide.read(15.0, "l", '["a1"]')
     assert judged(wide, model="append").finding.verdict == "refuted"
+
+
+def test_a_class_that_does_other_things_is_not_asked(wide: Any) -> None:
+    wide.functions.append("lookup")
+    wide.write(0.0, "k", "v")
+    for n in range(150):
+        wide.read(1 + n / 10, "k", "v").add(1.05 + n / 10, f="lookup", key="other", cls="peek")
+    assert judged(wide, sent=("resolve", "peek")).finding.verdict == "held"
+    found = judged(wide, classes=("peek",)).finding
+    assert found.reasons[0] == "only 0 answers of peek to be judged: at least 100 are needed"
+
+
+def test_what_takes_is_never_left_out(wide: Any) -> None:
+    """A dequeue outside of the window, in a class that the target calls reads: without it its element would be lost."""
+    wide.functions = ["enqueue", "dequeue"]
+    for n in range(250):
+        wide.add(n / 10, f="enqueue", key="q", value=str(n), cls="create")
+        wide.add(n / 10 + 0.05, f="dequeue", key="q", result=str(n))
+    found = judged(wide, Window(kind="before", of="cut"), model="fifo-queue", sent=("create", "resolve")).finding
+    assert (found.verdict, found.operations) == ("inconclusive", 500)
+    assert found.reasons == ("only 90 answers of resolve to be judged: at least 100 are needed",)
+    wide.add(26.0, f="dequeue", key="q", result="7")
+    assert judged(wide, model="fifo-queue", sent=("create", "resolve")).finding.anomalies == {"duplicate": 1}
+
+
+def test_transactions_are_left_out_where_they_only_read(wide: Any) -> None:
+    wide.functions = ["txn"]
+    for n in range(150):
+        wide.add(n / 12, f="txn", value=f'[["append", "x", {n}]]', cls="resolve")
+        wide.add(n / 12 + 0.05, f="txn", value='[["r", "x", null]]', result=f'[["r", "x", {list(range(n + 1))}]]')
+    before = Window(kind="before", of="cut")
+    found = judged(wide, before, model="list-append", level="serializable", sent=("create", "resolve")).finding
+    assert (found.verdict, found.operations) == ("held", 150 + 108)  # reads due in [0 s, 9 s]
+
+
+def test_what_all_reads_show_together_has_no_window(wide: Any) -> None:
+    wide.functions = ["add", "read"]
+    for n in range(150):
+        wide.add(n / 10, f="add", key="s", value=str(n), cls="create")
+        wide.read(n / 10 + 0.05, "s", str(list(range(n + 1))))
+    found = judged(wide, Window(kind="during", of="cut"), model="set-full", level="", sent=("create", "resolve"))
+    assert found.finding.verdict == "inconclusive"
+    assert found.finding.reasons[0].startswith("set-full asks what becomes of things in the end")
+    assert judged(wide, model="set-full", level="", sent=("create", "resolve")).finding.verdict == "held"
+
+
+def test_without_reads_a_window_counts_what_is_done_in_it(wide: Any) -> None:
+    wide.functions = ["generate"]
+    for n in range(250):
+        wide.add(n / 10, f="generate", result=f"id{n}", cls="create")
+    assert judged(wide, model="unique-ids", level="", sent=("create",)).finding.verdict == "held"
+    found = judged(wide, Window(kind="during", of="cut"), model="unique-ids", level="", sent=("create",)).finding
+    assert found.reasons == ("only 81 answers of create to be judged: at least 100 are needed",)  # due in [10 s, 18 s]
+
+
+def lagging(book: Any) -> Any:
+    """One client is always up to date, the other always ten writes behind, and never goes back."""
+    for n in range(250):
+        book.write(n / 10, "k", f"v{n}", process=1, source="client@n1")
+        book.read(n / 10 + 0.03, "k", f"v{n}", process=2, source="client@n1")
+        book.read(n / 10 + 0.06, "k", f"v{max(0, n - 10)}", process=3, source="client@n2", cls="peek")
+    return book
+
+
+def test_what_a_level_allows_refutes_nothing_and_accuses_nobody(wide: Any) -> None:
+    lagging(wide)
+    found = judged(wide, level="monotonic-reads")
+    assert (found.finding.verdict, found.finding.anomalies, len(found.accused)) == ("held", {}, 0)
+    assert found.finding.notes[0] == "seen as well, which monotonic-reads allows: 249 stale-read"
+    assert judged(wide).finding.anomalies == {"stale-read": 249}
+
+
+def test_a_witness_is_of_what_the_level_forbids(wide: Any) -> None:
+    lagging(wide)
+    wide.read(26.0, "k", "v3", process=3, source="client@n2", cls="peek")
+    found = judged(wide, level="monotonic-reads").finding
+    assert found.verdict == "refuted" and found.witness is not None
+    assert set(found.anomalies) == {found.witness.kind} == {"non-monotonic-read"}
+
+
+def test_staleness_is_told_by_window_side_and_node(wide: Any) -> None:
+    found = judged(lagging(wide), Window(kind="during", of="cut")).finding
+    rows = {(one.window, one.side, one.node): one for one in found.stale}
+    assert list(rows) == [
+        ("whole", None, None),
+        *[(window, side, None) for window in ("before", "during cut", "after cut") for side in (None, *SIDES["cut"])],
+    ]
+    # Two reads for each of 80 writes: with a budget of 1 s those due in [10 s, 18 s] count. The one of the minority is
+    # due 1.06 s after the write that it shows, of which the next, acknowledged 0.11 s after it, was there for 0.95 s.
+    during = rows["during cut", None, None]
+    assert (during.answers, during.stale) == (160, 80)
+    minority, majority = rows["during cut", "minority", None], rows["during cut", "majority", None]
+    assert (minority.answers, minority.stale, majority.answers, majority.stale) == (80, 80, 80, 0)
+    assert minority.age[2] == pytest.approx(0.95) and minority.age[0] == pytest.approx(0.95)
+    assert minority.age[1] is None  # of 80 the p99 is the maximum
+    assert minority.versions == (10, None, 10)
+    assert minority.visible == (0.0, 0.0, 1.0)
+    assert majority.visible == (1.0, 1.0, 1.0)
+    assert judged(wide, classes=("resolve",)).finding.stale[0].stale == 0
+
+
+def test_lost_writes_are_told_by_time_and_side(wide: Any) -> None:
+    wide.functions = ["add", "read"]
+    for n in range(250):
+        wide.add(n / 10, f="add", key="s", value=str(n), cls="create", source=f"client@n{1 + n % 2}")
+    kept = [n for n in range(250) if n % 2 == 0 or not 100 <= n < 200]
+    wide.read(28.0, "s", str(kept), phase=2)
+    found = judged(wide, model="set", classes=("resolve",)).finding
+    assert found.verdict == "refuted"
+    assert (found.numbers["acknowledged"], found.numbers["lost everywhere"]) == (250, 50)
+    assert found.split == {
+        "acknowledged before cut": 0,
+        "acknowledged during cut at majority": 0,
+        "acknowledged during cut at minority": 50,
+        "acknowledged after cut": 0,
+    }
 
 
 def test_a_checker_that_crashes_is_inconclusive(wide: Any, monkeypatch: pytest.MonkeyPatch) -> None:
