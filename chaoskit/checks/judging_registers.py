@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chaoskit.checks.forms import only
-from chaoskit.checks.linearize import Machine, Puzzle, search, smallest
-from chaoskit.checks.origins import Origins, decode
+from chaoskit.checks.linearize import Machine, Puzzle, search
+from chaoskit.checks.origins import Origins
 from chaoskit.checks.registers import ORDER, Registers
 from chaoskit.checks.result import Anomaly, Budget, Options, Result, judged
+from chaoskit.checks.searching import least, unordered
 from chaoskit.checks.staleness import Staleness
 from chaoskit.checks.words import called
 from chaoskit.history.operation import NONE
@@ -22,8 +23,6 @@ from chaoskit.units import format_count
 __all__ = ["judge"]
 
 _EXPECTED = "every answer shows the last write, as if each register were in one place"
-_MOST = 10  # operations of a witness
-_READABLE = 100  # operations of a witness where nothing smaller stands alone
 
 
 def judge(model: str, functions: frozenset[str], operations: Operations, options: Options) -> Result:
@@ -36,8 +35,8 @@ def judge(model: str, functions: frozenset[str], operations: Operations, options
         HistoryError: operations of other functions than the model's. The history's fault.
     """
     only(operations, model, functions)
-    origins = decode(operations, options.initial)
-    registers = Registers(operations, origins, options.initial is None)
+    registers = Registers.of(operations, options.initial)
+    origins = registers.origins
     anomalies = registers.anomalies()
     searched = _Search(operations, origins, options)
     if origins.ambiguous.any():
@@ -143,36 +142,19 @@ class _Search:
         shows, makes = origins.shows[positions].tolist(), origins.makes[positions].tolist()
         initial = int(origins.initial[origins.register[positions[0]]])
 
-        def closed(chosen: Sequence[int]) -> list[int]:
-            left = list(chosen)
-            while True:
-                there = {makes[one] for one in left} | {initial, NONE}
-                fewer = [one for one in left if shows[one] in there]
-                if len(fewer) == len(left):
-                    return left
-                left = fewer
+        def shown(one: int) -> tuple[int, ...]:
+            return () if shows[one] in (NONE, initial) else (shows[one],)
 
-        def illegal(chosen: Sequence[int]) -> bool:
-            return search(puzzle, chosen, budget).legal is False
-
-        before = [one for one in range(len(positions)) if puzzle.invoked[one] < puzzle.completed[stuck]]
-        whole = closed(before)
-        core = smallest(whole if illegal(whole) else range(len(positions)), closed, illegal, budget)
+        core = least(puzzle, range(len(positions)), stuck, budget, shown, lambda one: (makes[one],))
         witness = positions[np.sort(np.asarray(core, dtype=np.int64))]
         # Without the other writes its values may be unique, and then it can be said what is wrong with it.
         part = self.operations.where(witness)
-        plain = Registers(part, decode(part, self.options.initial), self.options.initial is None).anomalies()
+        plain = Registers.of(part, self.options.initial).anomalies()
         if plain:
             one = plain[0]
             named = tuple(int(witness[place]) for place in one.witness)
             return Anomaly(one.kind, one.level, 1, named, one.sentence, left_out=one.left_out)
-        sentence = f"no order of {format_count(len(core))} operations explains what they answered"
-        named = tuple(witness.tolist())
-        if len(named) > _READABLE:  # there was no time to find less; those around the one that fits nowhere
-            named = tuple(witness[witness <= positions[stuck]][-_MOST:].tolist())
-            sentence += f"; the search does not get past {called(self.operations, int(positions[stuck]))}"
-        left_out = len(core) - len(named)
-        return Anomaly("not-linearizable", ORDER, 1, named, sentence, large=len(named) > _MOST, left_out=left_out)
+        return unordered(self.operations, witness, int(positions[stuck]))
 
     def reasons(self) -> tuple[str, ...]:
         """Why nothing can be said, if so."""

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chaoskit.checks.chains import chained
 from chaoskit.checks.levels import OBJECTS
-from chaoskit.checks.origins import Origins
+from chaoskit.checks.origins import Origins, decode
 from chaoskit.checks.result import Anomaly
 from chaoskit.checks.words import called, shortened
 from chaoskit.checks.zones import FAR, Overtaken, clashes, overtaken
@@ -56,6 +57,18 @@ class Registers:
         if self.chains is not None:
             self.overtaken = self._within(self.overtaken)
         self.sound = self._trusted & ~self.overtaken.late
+
+    @classmethod
+    def of(cls, operations: Operations, initial: Any) -> Registers:
+        """Decode a history and judge it.
+
+        Args:
+            initial: what every register holds before anything is written; None = nothing.
+
+        Raises:
+            HistoryError: a compare-and-set does not ask [old new]. The history's fault.
+        """
+        return cls(operations, decode(operations, initial), initial is None)
 
     def _within(self, found: Overtaken) -> Overtaken:
         """The same with the order inside chains, where it can be told who came later even while all overlap."""

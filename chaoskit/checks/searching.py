@@ -22,7 +22,7 @@ from chaoskit.checks.words import called
 from chaoskit.history.operations import Operations
 from chaoskit.units import format_count
 
-__all__ = ["LEVEL", "Core", "by_key", "core", "puzzle", "searched"]
+__all__ = ["LEVEL", "Core", "by_key", "core", "least", "puzzle", "searched", "unordered"]
 
 LEVEL = "linearizable"
 _SMALL = 5_000  # configurations of one instant, while a witness is made smaller
@@ -74,6 +74,37 @@ def core(puzzle: Puzzle, stuck: int, budget: Budget) -> Core:
     if not possible(others):
         return Core(tuple(answers), (), False)
     return Core(tuple(answers), tuple(smallest(others, list, possible, budget)), not budget.spent())
+
+
+def least(
+    puzzle: Puzzle,
+    group: Sequence[int],
+    stuck: int,
+    budget: Budget,
+    shows: Callable[[int], Iterable[Hashable]],
+    makes: Callable[[int], Iterable[Hashable]],
+) -> list[int]:
+    """The smallest part of an illegal group that is illegal by itself, and has the writes of all that it shows.
+
+    Args:
+        stuck: where the search of the group came to its end.
+        shows, makes: what an operation shows that somebody must have written, and what it writes.
+    """
+
+    def closed(chosen: Sequence[int]) -> list[int]:
+        left = list(chosen)
+        while True:
+            there = {one for number in left for one in makes(number)}
+            fewer = [number for number in left if all(one in there for one in shows(number))]
+            if len(fewer) == len(left):
+                return left
+            left = fewer
+
+    def illegal(chosen: Sequence[int]) -> bool:
+        return search(puzzle, chosen, budget).legal is False
+
+    before = closed([one for one in group if puzzle.invoked[one] < puzzle.completed[stuck]])
+    return smallest(before if illegal(before) else group, closed, illegal, budget)
 
 
 def by_key(operations: Operations, taking_part: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
@@ -186,11 +217,20 @@ def _explained(
     if len(answers) > _NAMED:
         told = f"the answers of {format_count(len(answers))} operations, {names[0]} the first of them,"
     sentence = f"{told} cannot all be right in any order, whichever of the other operations took effect"
-    if len(witness) > _READABLE:  # there was no time to find less; those around the one that fits nowhere
-        last = int(positions[stuck])
-        named = witness[witness <= last][-_MOST:]
-        sentence += f"; the search does not get past {called(operations, last)}"
-        return Anomaly(
-            "not-linearizable", LEVEL, 1, tuple(named.tolist()), sentence, answers, left_out=len(witness) - len(named)
-        )
-    return Anomaly("not-linearizable", LEVEL, 1, tuple(witness.tolist()), sentence, answers, large=len(witness) > _MOST)
+    return replace(unordered(operations, witness, int(positions[stuck]), sentence), accused=answers)
+
+
+def unordered(operations: Operations, witness: NDArray[np.int64], stuck: int, sentence: str = "") -> Anomaly:
+    """The anomaly of operations (positions, ascending) that no order explains.
+
+    Args:
+        stuck: position of the operation that the search did not get past. sentence: why; otherwise just that.
+    """
+    sentence = sentence or f"no order of {format_count(len(witness))} operations explains what they answered"
+    if len(witness) <= _READABLE:
+        return Anomaly("not-linearizable", LEVEL, 1, tuple(witness.tolist()), sentence, large=len(witness) > _MOST)
+    # There was no time to find less; those around the one that fits nowhere.
+    named = witness[witness <= stuck][-_MOST:]
+    sentence += f"; the search does not get past {called(operations, stuck)}"
+    left_out = len(witness) - len(named)
+    return Anomaly("not-linearizable", LEVEL, 1, tuple(named.tolist()), sentence, left_out=left_out)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chaoskit.checks.origins import Origins, decode
+from chaoskit.checks.origins import Origins
 from chaoskit.checks.quantiles import nearest_rank
 from chaoskit.checks.registers import Registers
 from chaoskit.checks.zones import Overtaken
@@ -49,8 +49,7 @@ class Staleness:
         Raises:
             HistoryError: a compare-and-set does not ask [old new]. The history's fault.
         """
-        origins = decode(operations, initial)
-        return cls.judged(Registers(operations, origins, initial is None))
+        return cls.judged(Registers.of(operations, initial))
 
     @classmethod
     def judged(cls, registers: Registers) -> Staleness:

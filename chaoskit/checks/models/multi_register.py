@@ -15,8 +15,9 @@ import numpy as np
 from chaoskit.checks.bugs import MULTI_REGISTERS
 from chaoskit.checks.forms import only, unlike
 from chaoskit.checks.levels import OBJECTS
-from chaoskit.checks.linearize import Machine, Puzzle, search, smallest
+from chaoskit.checks.linearize import Machine, Puzzle, search
 from chaoskit.checks.result import Alteration, Anomaly, Budget, Options, Result, judged
+from chaoskit.checks.searching import LEVEL, least, unordered
 from chaoskit.checks.words import called, shortened
 from chaoskit.history.operation import NONE, Outcome
 from chaoskit.history.operations import NEVER, Operations
@@ -25,10 +26,7 @@ from chaoskit.units import format_count
 
 __all__ = ["MODEL", "MultiRegisterModel"]
 
-_LEVEL = "linearizable"
 _READS, _WRITES = ("r", "read"), ("w", "write")
-_MOST = 10  # operations of a witness
-_READABLE = 100  # operations of a witness where nothing smaller stands alone
 _UNKNOWN = -2  # what a step read that was never answered
 
 
@@ -81,7 +79,7 @@ class MultiRegisterModel:
     name: str = "multi-register"
     summary: str = "txn [[:r k v] [:w k v] …] on several registers, each operation as one step"
     functions: frozenset[str] = frozenset({"txn", "read", "write"})
-    levels: tuple[str, ...] = (_LEVEL,)
+    levels: tuple[str, ...] = (LEVEL,)
     alterations: tuple[Alteration, ...] = MULTI_REGISTERS
 
     def check(self, operations: Operations, options: Options) -> Result:
@@ -112,15 +110,15 @@ class MultiRegisterModel:
         )
         return judged(
             self.name,
-            _LEVEL,
+            LEVEL,
             "every operation shows all registers as the operations before it left them",
             len(operations),
             sum(any(True for _ in one.shows()) for one in reading.all if not one.failed),
             tuple(anomalies),
             reasons=reasons if open_ else (),
             notes=(f"groups of registers searched: {format_count(len(groups))}, refuted: {format_count(illegal)}",),
-            refuted=_LEVEL if anomalies else None,
-            not_refuted=_LEVEL if not anomalies and not open_ else None,
+            refuted=LEVEL if anomalies else None,
+            not_refuted=LEVEL if not anomalies and not open_ else None,
         )
 
 
@@ -224,7 +222,7 @@ class _Reading:
                         acknowledged[step.key] = one
         found: dict[str, Anomaly] = {}
 
-        def add(kind: str, one: _Operation, others: Sequence[_Operation], why: str, level: str = _LEVEL) -> None:
+        def add(kind: str, one: _Operation, others: Sequence[_Operation], why: str, level: str = LEVEL) -> None:
             accused = np.array([one.position], dtype=np.int64)
             witness = tuple(sorted({one.position, *(other.position for other in others)}))
             sentence = f"{called(self.operations, one.position)} {why}"
@@ -260,34 +258,17 @@ class _Reading:
     def explained(self, puzzle: Puzzle, group: Sequence[int], stuck: int, budget: Budget) -> Anomaly:
         """The smallest part of a group that is still refuted and has the writes of all that it shows."""
 
-        def closed(chosen: Sequence[int]) -> list[int]:
-            left = list(chosen)
-            while True:
-                there = {step[1:] for number in left for step in self.all[number].writes()}
-                fewer = [
-                    number
-                    for number in left
-                    if all(step.value == self.initial or step[1:] in there for step in self.all[number].shows())
-                ]
-                if len(fewer) == len(left):
-                    return left
-                left = fewer
+        def shows(number: int) -> list[tuple[int, int]]:
+            return [step[1:] for step in self.all[number].shows() if step.value != self.initial]
 
-        def illegal(chosen: Sequence[int]) -> bool:
-            return search(puzzle, chosen, budget).legal is False
+        def makes(number: int) -> list[tuple[int, int]]:
+            return [step[1:] for step in self.all[number].writes()]
 
-        before = closed([one for one in group if puzzle.invoked[one] < puzzle.completed[stuck]])
-        core = smallest(before if illegal(before) else group, closed, illegal, budget)
+        core = least(puzzle, group, stuck, budget, shows, makes)
         if plain := self.plain(core):
             return plain[0]
-        witness = tuple(sorted(self.all[one].position for one in core))
-        sentence = f"no order of {format_count(len(core))} operations explains what they answered"
-        if len(witness) > _READABLE:  # there was no time to find less; those around the one that fits nowhere
-            last = self.all[stuck].position
-            witness = tuple(one for one in witness if one <= last)[-_MOST:]
-            sentence += f"; the search does not get past {called(self.operations, last)}"
-        left_out = len(core) - len(witness)
-        return Anomaly("not-linearizable", _LEVEL, 1, witness, sentence, large=len(witness) > _MOST, left_out=left_out)
+        witness = np.sort(np.asarray([self.all[one].position for one in core], dtype=np.int64))
+        return unordered(self.operations, witness, self.all[stuck].position)
 
     def _called(self, one: _Operation) -> str:
         return called(self.operations, one.position)
