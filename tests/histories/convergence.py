@@ -77,6 +77,9 @@ class _Told:
 
         self.model = load("model", "convergence")
 
+    def __getattr__(self, name: str) -> Any:  # what else a model says of itself
+        return getattr(self.model, name)
+
     def check(self, operations: Operations, options: Options) -> Result:
         node = np.where(operations.process >= 900, operations.process - 900, -1).astype(np.int16)
         found: Result = self.model.check(operations.altered(node=node, nodes=("n1", "n2")), options)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from histories.comparing import compare
+from histories.levels import CROWDED
 from histories.simulate import Call, operations
 
 from chaoskit.checks.models.append import MODEL as APPEND
@@ -109,6 +111,21 @@ def test_two_clients_see_two_writes_the_other_way_round() -> None:
     )
 
 
+def test_one_register_that_goes_back_is_refuted_though_there_is_no_time_for_causality() -> None:
+    given = history((0, "write", "x", 1), (1, "write", "x", 2), (0, "read", "x", 2), (0, "read", "x", 1))
+    assert verdicts(REGISTER, given, "read-your-writes", "monotonic-reads", "causal") == {
+        "read-your-writes": "held",
+        "monotonic-reads": "held",
+        "causal": "refuted",
+    }
+    result = REGISTER.check(given, Options(consistency="sequential", budget=0.0))
+    assert (result.verdict, result.anomalies[0].kind) == ("refuted", "incoherent")
+
+
+def test_what_follows_needs_no_search_in_a_crowd() -> None:
+    compare(CROWDED, 12, 1)
+
+
 def test_a_reply_is_seen_without_what_it_replies_to() -> None:
     given = history(
         (0, "write", "question", 1),
@@ -158,10 +175,17 @@ def test_nothing_comes_after_an_unknown_outcome() -> None:
 
 
 def test_values_that_come_again_leave_it_open() -> None:
-    given = history((0, "write", "x", 1), (1, "write", "x", 1), (0, "read", "x", 1))
+    given = history((0, "write", "x", 1), (1, "write", "x", 1), (0, "write", "x", 2), (0, "read", "x", 1))
     result = REGISTER.check(given, Options(consistency="causal"))
     assert result.verdict == "inconclusive"
     assert "stamp the values" in result.reasons[0]
+
+
+@pytest.mark.parametrize("level", REGISTER.levels)
+def test_what_a_search_finds_linearizable_is_everything_below(level: str) -> None:
+    given = history((0, "write", "x", 1), (1, "write", "x", 1), (0, "read", "x", 1))
+    result = REGISTER.check(given, Options(consistency=level))
+    assert (result.verdict, result.not_refuted) == ("held", "linearizable")
 
 
 @pytest.mark.parametrize("level", REGISTER.levels)
