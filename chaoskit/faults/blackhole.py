@@ -27,7 +27,10 @@ class Blackhole(LinkFault[NoParameters]):
 
     def notes(self, parameters: NoParameters, ground: Ground) -> tuple[str, ...]:
         """Where the silence has a hole."""
-        leaks = "closes leak through the cut: the real Toxiproxy withholds data but passes the end of a connection on"
+        leaks = (
+            "closes leak through the cut: the real Toxiproxy withholds data but passes the end of a connection on, and "
+            "new connects are taken"
+        )
         return (leaks,) if ground.toxiproxy == "real" else ()
 
     def evidence(self, parameters: NoParameters, link: str, state: LinkState) -> Evidence:

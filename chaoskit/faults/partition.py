@@ -23,7 +23,11 @@ __all__ = ["FAULT", "Partition"]
 
 _WAIT = 1.0  # seconds without an answer that count as silence
 
-_LEAK = "closes leak through the cut: the real Toxiproxy withholds data but passes the end of a connection on"
+_HANG = "new connects over a link that is cut hang, in one direction as in both: a handshake needs the other one, too"
+_LEAK = (
+    "closes leak through the cut: the real Toxiproxy withholds data but passes the end of a connection on, and new "
+    "connects are taken"
+)
 _MODES: dict[str, tuple[str, str]] = {
     "silent": (
         "in silence",
@@ -64,7 +68,7 @@ class Partition(Fault[PartitionParameters]):
                 hint="`chaoskit plan` lists the links; name nodes that dial each other",
             )
         how, note = _MODES[values.mode]
-        leak = (_LEAK,) if values.mode == "silent" and ground.toxiproxy == "real" else ()
+        more = () if values.mode == "refuse" else (_LEAK if ground.toxiproxy == "real" else _HANG,)
         effects = {
             passage.link: _effect(f"{injection}/{number}", injection, passage, values.mode, ground)
             for number, passage in enumerate(cut, 1)
@@ -80,7 +84,7 @@ class Partition(Fault[PartitionParameters]):
             sentence=f"{what}, {how}",
             matrix=matrix,
             sides=members.sides(shape),
-            notes=(note, *leak, *members.notes),
+            notes=(note, *more, *members.notes),
         )
 
     def describe(self, parameters: PartitionParameters, where: Where) -> str:

@@ -34,11 +34,6 @@ class Shape:
     undialled: frozenset[Pair] = frozenset()
     sides: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
-    @property
-    def symmetric(self) -> bool:
-        """Whether whoever is not heard does not hear either: only then can a link be refused instead of silenced."""
-        return all((b, a) in self.lost for a, b in self.lost)
-
 
 class Sizes(NamedTuple):
     """How many nodes stand where."""

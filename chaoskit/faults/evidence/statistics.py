@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from statistics import fmean, variance
 
-__all__ = ["change", "interval", "pause", "share_above", "share_below"]
+__all__ = ["change", "interval", "pause", "share_above"]
 
 _DOUBT = 0.05  # of every one-sided bound
 # Quantiles of Student's t, one-sided 95 % (= two-sided 90 %) and two-sided 95 %, for 1, 2, ... 12 degrees of freedom;
@@ -52,11 +52,6 @@ def share_above(hits: int, trials: int) -> float:
     if hits == 0:
         return 0.0
     return _solve(lambda share: _at_least(hits, trials, share) >= _DOUBT)
-
-
-def share_below(hits: int, trials: int) -> float:
-    """One-sided upper 95 % bound of a share: as `share_above`, for the hits that did not come."""
-    return 1.0 - share_above(trials - hits, trials)
 
 
 def pause(share: float) -> int:

@@ -101,17 +101,12 @@ class Proxy:
         Connection(self, self.accepted).begin(sock)
 
     def _heed(self) -> None:
-        """Connects hang from when both directions are silent for everybody until neither is.
-
-        Toxics come and go one by one: if connects were answered again as soon as one of the two is gone, those that
-        come in between would be accepted only to be closed with the other.
-        """
+        """Connects hang while a direction is silent for everybody: a handshake needs both of them."""
         if self._listener is None:
             return
-        silent = [any(toxic.stage.mute and toxic.toxicity >= 1 for toxic in chain) for chain in self.chains]
-        if all(silent):
+        if any(toxic.stage.mute and toxic.toxicity >= 1 for toxic in self.toxics()):
             self._listener.hush()
-        elif not any(silent):
+        else:
             self._listener.wake()
 
     def add(self, toxic: Toxic) -> None:

@@ -56,28 +56,23 @@ class TestBlackhole:
         assert wire.ending(far) in ("fin", "rst")
         wire.until(lambda: link.client.counters()[link.name].open == 0)
 
-    @pytest.mark.parametrize("stream", ["upstream", "downstream"])
-    def test_a_new_connect_gets_no_answer_and_the_server_never_hears_of_it(self, link, wire, stream):
-        link.add("blackhole", stream=stream)
+    def test_the_server_never_hears_of_a_client_that_is_accepted_in_the_silence(self, link, wire):
+        """As those are that a toxicity below 1 takes."""
+        link.add("blackhole", toxicity=0.999999)
         near = link.connect()
         near.sendall(b"hello")
-        assert wire.silent(near)
-        assert wire.silent(link.listener, 0.1)
+        wire.until(lambda: link.client.counters()[link.name].upstream.received == 5)
+        assert wire.silent(near, 0.1) and wire.silent(link.listener, 0.1)
+        assert link.client.counters()[link.name].upstream.sent == 0
         assert link.client.counters()[link.name].hits["t"] >= 1
         link.client.remove_toxic(link.name, "t")
         assert wire.ending(near) in ("fin", "rst")
         assert wire.silent(link.listener, 0.1)
 
-    def test_bytes_of_a_client_in_silence_are_not_said_to_be_passed_on(self, link, wire):
-        link.add("blackhole")
-        near = link.connect()
-        near.sendall(b"hello")
-        wire.until(lambda: link.client.counters()[link.name].upstream.received == 5)
-        assert link.client.counters()[link.name].upstream.sent == 0
-
     def test_between_two_silences_a_client_in_silence_stays_there(self, link, wire):
-        link.add("blackhole", "one")
+        link.add("blackhole", "one", toxicity=0.999999)
         near = link.connect()
+        wire.until(lambda: link.client.counters()[link.name].accepted == 1)
         link.add("latency", "slow", latency=1)
         link.add("blackhole", "two")
         link.client.remove_toxic(link.name, "one")
@@ -181,8 +176,16 @@ class TestConnectsIntoACut:
         link.client.remove_toxic(link.name, "up")
         assert not writable([self.hanging(link)], 0.3)
 
-    def test_one_direction_or_a_share_of_the_connections_shakes_hands(self, link, wire):
-        link.add("blackhole", "up", stream="upstream")
+    @pytest.mark.parametrize("stream", ["upstream", "downstream"])
+    def test_one_direction_is_enough_for_it(self, link, wire, stream):
+        link.add("blackhole", stream=stream)
+        waiting = self.hanging(link)
+        assert not writable([waiting], 0.3)
+        link.client.remove_toxic(link.name, "t")
+        assert writable([waiting], wire.patience)
+
+    def test_a_share_of_the_connections_shakes_hands(self, link, wire):
+        link.add("blackhole", "up", stream="upstream", toxicity=0.999999)
         link.add("blackhole", "down", toxicity=0.5)
         near = link.connect()
         near.sendall(b"hello")

@@ -17,9 +17,10 @@ LIMIT = 256 * 1024  # bytes swallowed before the source is no longer read, and i
 class Blackhole(Stage):
     """A silent cut. Data, FIN and RST of the source are withheld until the toxic is removed; then both ends are closed,
     because what was swallowed is missing. While it acts no new connection reaches the upstream: a handshake needs both
-    directions, so cutting one of them is enough (`mute`).
+    directions, so cutting one of them is enough (`mute`), and with a toxicity of 1 the client's connect hangs.
 
-    Hits are reads and ends that were withheld, and clients that were accepted and left in silence.
+    Hits are reads and ends that were withheld, and clients that were accepted and left in silence: those that a lower
+    toxicity takes, and those that were in the queue already.
     """
 
     type = "blackhole"
