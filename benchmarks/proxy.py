@@ -33,6 +33,8 @@ from chaoskit.stack.launch import ProxySpec
 from chaoskit.toxiproxy.client import Client
 from chaoskit.toxiproxy.links import ToxiproxyLinks, server_argv
 
+# Nobody else's: connections come from 127.0.0.1, and on a busy machine they would take the ports of listeners there.
+HOST = "127.1.255.1"
 MESSAGE = b"x" * 64
 SMALL_CONNECTIONS, SMALL_SECONDS = 64, 2.0
 BULK = 768 << 20  # bytes
@@ -55,7 +57,7 @@ class Server:
     ports: dict[str, int]
 
     def client(self) -> Client:
-        return Client(f"http://127.0.0.1:{self.port}", timeout=30)
+        return Client(f"http://{HOST}:{self.port}", timeout=30)
 
     def cpu(self) -> float:
         """Seconds of processor time so far."""
@@ -77,7 +79,7 @@ def cores() -> tuple[int, int]:
 
 def free_port() -> int:
     with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
+        sock.bind((HOST, 0))
         return int(sock.getsockname()[1])
 
 
@@ -116,7 +118,7 @@ async def serve() -> None:
     """An echo, a sink and a source; prints their ports."""
     loop = asyncio.get_running_loop()
     kinds = (Echo, asyncio.Protocol, Source)
-    servers = [await loop.create_server(kind, "127.0.0.1", 0, backlog=4096) for kind in kinds]
+    servers = [await loop.create_server(kind, HOST, 0, backlog=4096) for kind in kinds]
     print(*(server.sockets[0].getsockname()[1] for server in servers), flush=True)
     await asyncio.Event().wait()
 
@@ -136,7 +138,7 @@ async def small(port: int) -> dict[str, float]:
             self.transport.write(data)  # type: ignore[attr-defined]
 
     loop = asyncio.get_running_loop()
-    made = [await loop.create_connection(Asker, "127.0.0.1", port) for _ in range(SMALL_CONNECTIONS)]
+    made = [await loop.create_connection(Asker, HOST, port) for _ in range(SMALL_CONNECTIONS)]
     await asyncio.sleep(0.2)
     before, start = answered, time.perf_counter()
     await asyncio.sleep(SMALL_SECONDS)
@@ -149,7 +151,7 @@ async def small(port: int) -> dict[str, float]:
 def bulk(port: int) -> dict[str, float]:
     """One connection, as fast as it goes, until the other end has it all."""
     blob = bytes(1 << 20)
-    with socket.create_connection(("127.0.0.1", port)) as sock:
+    with socket.create_connection((HOST, port)) as sock:
         start = time.perf_counter()
         for _ in range(BULK >> 20):
             sock.sendall(blob)
@@ -159,7 +161,7 @@ def bulk(port: int) -> dict[str, float]:
 def pings(port: int, count: int) -> dict[str, float]:
     """Round trips of one connection, microseconds."""
     found = []
-    with socket.create_connection(("127.0.0.1", port)) as sock:
+    with socket.create_connection((HOST, port)) as sock:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for _ in range(count):
             start = time.perf_counter_ns()
@@ -172,7 +174,7 @@ def pings(port: int, count: int) -> dict[str, float]:
 
 def steady(port: int) -> dict[str, float]:
     """Thousand bytes a second that come from a source that never stops."""
-    with socket.create_connection(("127.0.0.1", port)) as sock:
+    with socket.create_connection((HOST, port)) as sock:
         got, begun = 0, time.perf_counter()
         while time.perf_counter() - begun < 1:  # what the buffers took at once has passed
             sock.recv(1 << 20)
@@ -189,7 +191,7 @@ async def many(port: int, count: int) -> None:
 
     async def one() -> None:
         async with ready:
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            reader, writer = await asyncio.open_connection(HOST, port)
             writer.write(MESSAGE)
             await reader.readexactly(len(MESSAGE))
             streams.append(writer)
@@ -254,12 +256,12 @@ def running(name: str, argv: list[str], port: int, upstream: list[int]) -> Itera
         try:
             end = time.monotonic() + 20
             with socket.socket() as probe:
-                while probe.connect_ex(("127.0.0.1", port)) and time.monotonic() < end:
+                while probe.connect_ex((HOST, port)) and time.monotonic() < end:
                     time.sleep(0.05)
             server = Server(name, port, process.pid, {})
             with server.client() as client:
                 for kind, to in zip(("echo", "sink", "source"), upstream, strict=True):
-                    made = client.create(kind, listen="127.0.0.1:0", upstream=f"127.0.0.1:{to}")
+                    made = client.create(kind, listen=f"{HOST}:0", upstream=f"{HOST}:{to}")
                     server.ports[kind] = int(made.listen.rpartition(":")[2])
             yield server
         finally:
@@ -341,8 +343,8 @@ def held_open(server: Server) -> tuple[int, float]:
 
 async def control(port: int) -> tuple[float, float, float]:
     """Seconds to make 200 proxies, to cut 20 of them silently with everything read back, and to heal them."""
-    specs = [ProxySpec(name=f"n{n}", listen="127.0.0.1:0", upstream="127.0.0.1:1") for n in range(200)]
-    links = ToxiproxyLinks(f"127.0.0.1:{port}", timeout=30)
+    specs = [ProxySpec(name=f"n{n}", listen=f"{HOST}:0", upstream=f"{HOST}:1") for n in range(200)]
+    links = ToxiproxyLinks(f"{HOST}:{port}", timeout=30)
     try:
         start = time.perf_counter()
         await links.create(specs)
@@ -362,11 +364,11 @@ def rows(rounds: int = 5) -> list[tuple[str, str, str, str]]:
     port, rival_port = free_port(), free_port()
     with contextlib.ExitStack() as stack:
         upstream = stack.enter_context(upstreams())
-        argv = list(server_argv("127.0.0.1", port, None, 1))
+        argv = list(server_argv(HOST, port, None, 1))
         ours = stack.enter_context(running("ours", argv, port, upstream))
         servers = [ours]
         try:
-            rival = [find_server(), "-host", "127.0.0.1", "-port", str(rival_port)]
+            rival = [find_server(), "-host", HOST, "-port", str(rival_port)]
             servers.append(stack.enter_context(running("theirs", rival, rival_port, upstream)))
         except EnvironmentFault:
             print("  no real Toxiproxy here: `python3 tools/toxiproxy.py` makes one", file=sys.stderr)
