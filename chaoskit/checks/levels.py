@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-__all__ = ["OBJECTS", "TRANSACTIONS", "implied", "known_level", "strongest_left", "weakest"]
+__all__ = ["OBJECTS", "TRANSACTIONS", "implied", "strongest_left", "weakest"]
 
 # A level -> those just below it. What refutes a level refutes all levels above it.
 _BELOW: dict[str, tuple[str, ...]] = {
@@ -50,11 +50,6 @@ TRANSACTIONS = (
 )
 
 
-def known_level(name: str) -> bool:
-    """Whether a level has this name."""
-    return name in _BELOW
-
-
 def implied(level: str) -> frozenset[str]:
     """A level and all levels that it implies."""
     found = {level}
@@ -63,7 +58,7 @@ def implied(level: str) -> frozenset[str]:
     return frozenset(found)
 
 
-def weakest(levels: Iterable[str], ladder: tuple[str, ...]) -> str | None:
+def weakest(levels: Iterable[str | None], ladder: tuple[str, ...]) -> str | None:
     """The first of some levels on a ladder from weak to strong."""
     given = set(levels)
     return next((level for level in ladder if level in given), None)

@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 
 from chaoskit.checks.circles import FORCED, OWN, SHOWN, Steps, Ways
 from chaoskit.checks.clocks import Columns, clocks
-from chaoskit.checks.levels import OBJECTS, implied, strongest_left, weakest
+from chaoskit.checks.levels import OBJECTS, implied
 from chaoskit.checks.list_sessions import Lists
-from chaoskit.checks.register_levels import EXPECTED, WHOLE, at_level
+from chaoskit.checks.register_levels import EXPECTED, WHOLE, at_level, standing
 from chaoskit.checks.result import Anomaly, Budget, Options, Result, judged
 from chaoskit.checks.words import called
 from chaoskit.history.operation import NONE
@@ -88,8 +88,7 @@ def judge_lists(
             found += sequential_lists(lists)
             reasons = [*unstamped]  # whatever stays open about causality, sequential order is decided
     told = sorted([at_level(one, level) for one in (*plain, *found)], key=lambda one: OBJECTS.index(one.level))
-    levels = [one.level for one in told]
-    looked_at = tuple(one for one in OBJECTS if one in implied(level))
+    looked_at = [one for one in OBJECTS if one in implied(level)]
     held = not told and not reasons
     return judged(
         model,
@@ -101,8 +100,7 @@ def judge_lists(
         refuting=implied(level),
         reasons=tuple(reasons),
         notes=lists.lanes.notes(),
-        refuted=weakest(levels, OBJECTS),
-        not_refuted="linearizable" if held else None if reasons else strongest_left(levels, looked_at),
+        not_refuted="linearizable" if held else None if reasons else standing(told, looked_at),
     )
 
 

@@ -10,15 +10,15 @@ one write at a time, so their answers can only confirm these two (where the hist
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from chaoskit.checks.causal import causal
 from chaoskit.checks.forms import only
-from chaoskit.checks.levels import OBJECTS, implied, strongest_left, weakest
-from chaoskit.checks.origins import decode
+from chaoskit.checks.judging_registers import judge
+from chaoskit.checks.levels import OBJECTS, implied, strongest_left
 from chaoskit.checks.registers import Registers
 from chaoskit.checks.result import Anomaly, Budget, Options, Result, judged
 from chaoskit.checks.sequential import incoherent, sequential
@@ -28,7 +28,7 @@ from chaoskit.history.operation import NONE
 from chaoskit.history.operations import Operations
 from chaoskit.units import format_count
 
-__all__ = ["EVERYWHERE", "EXPECTED", "WHOLE", "at_level", "judge_level"]
+__all__ = ["EVERYWHERE", "EXPECTED", "WHOLE", "at_level", "judge_level", "standing"]
 
 EXPECTED = {
     "read-your-writes": "every answer shows its session's own last write, or something newer",
@@ -54,17 +54,22 @@ def judge_level(model: str, functions: frozenset[str], operations: Operations, o
         HistoryError: operations of other functions than the model's. The history's fault.
     """
     only(operations, model, functions)
-    origins = decode(operations, options.initial)
-    registers = Registers(operations, origins, options.initial is None)
+    registers = Registers.of(operations, options.initial)
+    origins = registers.origins
     plain = registers.anomalies()
-    story, budget = Story(operations, origins), Budget(options.budget)
     found: list[Anomaly] = []
     reasons: list[str] = []
-    if plain or origins.ambiguous.any():
+    notes: list[str] = []
+    open_ = bool(plain)
+    if not plain and origins.ambiguous.any():  # only a search can tell, and it may come to the end of the matter
+        open_ = judge(model, functions, operations, replace(options, budget=options.budget / 2)).verdict != "held"
+        notes += [] if open_ else ["the history is linearizable, and so it is everything below"]
+    story, budget = Story(operations, origins), Budget(options.budget)
+    if open_:
         found, reasons = _below(story, plain, level, options, budget)
     found = sorted([at_level(one, level) for one in (*plain, *found)], key=lambda one: OBJECTS.index(one.level))
     held = not found and not reasons
-    levels = [one.level for one in found]
+    looked_at = [one for one in OBJECTS if one in implied(level) and one not in _SERVERS]
     return judged(
         model,
         level,
@@ -74,9 +79,8 @@ def judge_level(model: str, functions: frozenset[str], operations: Operations, o
         tuple(found),
         refuting=implied(level),
         reasons=tuple(reasons),
-        notes=story.lanes.notes(),
-        refuted=weakest(levels, OBJECTS),
-        not_refuted=_LINEARIZABLE if held else None if reasons else _not_refuted(levels, level),
+        notes=(*notes, *story.lanes.notes()),
+        not_refuted=_LINEARIZABLE if held else None if reasons else standing(found, looked_at),
         numbers=Staleness.judged(registers).numbers(),
     )
 
@@ -86,10 +90,11 @@ def at_level(one: Anomaly, level: str) -> Anomaly:
     return replace(one, level=level) if one.kind in EVERYWHERE and level not in WHOLE else one
 
 
-def _not_refuted(refuted: Iterable[str], level: str) -> str | None:
-    """The strongest level that was looked at and stands."""
-    looked_at = tuple(one for one in OBJECTS if one in implied(level) and one not in _SERVERS)
-    return strongest_left(refuted, looked_at)
+def standing(found: Sequence[Anomaly], looked_at: Sequence[str]) -> str | None:
+    """The strongest level of those that were looked at that no anomaly refutes."""
+    if any(one.kind in EVERYWHERE for one in found):
+        return None
+    return strongest_left((one.level for one in found), tuple(looked_at))
 
 
 def _below(

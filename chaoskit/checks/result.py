@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from chaoskit.checks.levels import OBJECTS, TRANSACTIONS, weakest
 from chaoskit.errors import CheckerError
 from chaoskit.history.operations import Operations
 
@@ -167,11 +168,16 @@ def judged(
 
     Args:
         refuting: levels whose refutation refutes `level` (all that it implies); None: any anomaly refutes.
-        more: fields of Result; with `reasons` and no refutation it is inconclusive.
+        more: fields of Result; with `reasons` and no refutation it is inconclusive. `refuted` where an anomaly refutes
+            more levels than its own, `not_refuted` where more than the level asked for was looked at.
     """
     for one in anomalies:
         if not 1 <= len(one.witness) <= (operations if one.large else 10):
             raise CheckerError(f"the witness of {one.kind} has {len(one.witness)} operations: our bug, please report")
     hit = [one for one in anomalies if refuting is None or one.level in refuting]
     verdict: Verdict = "refuted" if hit else "inconclusive" if more.get("reasons") else "held"
+    ladder = TRANSACTIONS if level in TRANSACTIONS else OBJECTS
+    if level in ladder:  # what is said of levels never contradicts the verdict or an anomaly
+        more["refuted"] = weakest({one.level for one in anomalies} | {more.get("refuted")}, ladder)
+        more["not_refuted"] = more.get("not_refuted") or (level if verdict == "held" else None)
     return Result(model, level, expected, verdict, operations, exposed, anomalies, **more)
