@@ -140,16 +140,21 @@ class AbilityError(PlanError):
     """The chosen runtime cannot do what the experiment asks for (found while planning)."""
 
 
+_LONGEST = 1000  # characters
+
+
 class HistoryError(ChaosKitError):
     """A history cannot be read, or no set of clients could have produced it. Nothing is concluded from it.
 
     Args:
-        file: as the user named it. line: from 1; 0 = the file as a whole. what: what was found, and what was expected.
+        file: as the user named it. line: from 1; 0 = the file as a whole. what: what was found, and what was expected;
+            it quotes the file, and what is longer than anybody reads is cut.
     """
 
     exit_code = ExitCode.USAGE
 
     def __init__(self, file: str, line: int, what: str, *, hint: str | None = None) -> None:
+        what = what if len(what) <= _LONGEST else f"{what[:_LONGEST]} …"
         self.file, self.line, self.what = file, line, what
         super().__init__(f"{file}:{line}: {what}" if line > 0 else f"{file}: {what}", hint=hint)
 

@@ -6,6 +6,7 @@ bars. Source of the picture: Porcupine's visualisation.
 
 from __future__ import annotations
 
+import itertools
 import unicodedata
 from collections.abc import Sequence
 from typing import Any
@@ -50,8 +51,13 @@ def draw(operations: Operations, positions: Sequence[int], width: int = 90, *, p
     if len(order) > MOST:
         lines.append(f"and {len(order) - MOST} more")
     cut = [at for at, text in enumerate(calls) if _columns(text) > call]
-    lines += [f"{int(operations.index[few[at]]):>{widest}} in full: {calls[at][:_LONGEST]}" for at in cut]
+    lines += [f"{int(operations.index[few[at]]):>{widest}} in full: {_ended(calls[at], plain)}" for at in cut]
     return lines
+
+
+def _ended(call: str, plain: bool) -> str:
+    """What is shown of a call in full: nothing more than its beginning, where that is long."""
+    return call if len(call) < _LONGEST else call[:_LONGEST] + (" ..." if plain else " …")
 
 
 def harmless(text: str) -> str:
@@ -65,16 +71,17 @@ def fitted(text: str, columns: int) -> str:
     """Text in exactly so many columns: cut with an ellipsis, or filled with spaces."""
     if _columns(text) > columns:
         mark = "…" if not text.isascii() else "..."
-        while text and _columns(text) + len(mark) > columns:
-            text = text[:-1]
-        text += mark
+        ends = itertools.accumulate(map(_wide, text))
+        text = text[: sum(1 for _ in itertools.takewhile(lambda end: end + len(mark) <= columns, ends))] + mark
     return text + " " * (columns - _columns(text))
 
 
 def _columns(text: str) -> int:
-    return sum(
-        0 if unicodedata.combining(one) else 2 if unicodedata.east_asian_width(one) in "WF" else 1 for one in text
-    )
+    return len(text) if text.isascii() else sum(map(_wide, text))
+
+
+def _wide(one: str) -> int:
+    return 0 if unicodedata.combining(one) else 2 if unicodedata.east_asian_width(one) in "WF" else 1
 
 
 def _ends(operations: Operations, position: int) -> tuple[int, int]:
@@ -90,7 +97,7 @@ def _call(operations: Operations, position: int, plain: bool) -> str:
     else:
         outcome = Outcome(int(operations.outcome[position]))
         parts.append({Outcome.OK: "ok", Outcome.FAIL: "failed"}.get(outcome, "?"))
-    text = harmless(" ".join(parts))
+    text = harmless(" ".join(parts)[:_LONGEST])
     return text.encode("ascii", "backslashreplace").decode() if plain else text
 
 

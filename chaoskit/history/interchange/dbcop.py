@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any, BinaryIO
 
 from chaoskit.errors import HistoryError
-from chaoskit.history.interchange.elle import decoder
+from chaoskit.history.interchange.json_text import decoder, fault
 from chaoskit.history.interchange.open import LONGEST
 from chaoskit.history.interchange.sessions import Sessions, Step, Transaction, natural, to_sessions
 from chaoskit.history.operations import Operations
@@ -123,7 +123,7 @@ def _read_json(text: str, source: str) -> Operations:
     try:
         found = decoder().decode(text)
     except json.JSONDecodeError as error:
-        raise HistoryError(source, error.lineno, f"no JSON: {error.msg}") from None
+        raise HistoryError(source, error.lineno, f"no JSON: {fault(error)}") from None
     except (RecursionError, ValueError) as error:
         what = "nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise HistoryError(source, 0, what) from None

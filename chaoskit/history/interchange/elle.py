@@ -17,20 +17,29 @@ import numpy as np
 from chaoskit.errors import HistoryError
 from chaoskit.history.interchange.edn import MAX_DEPTH, Unreadable
 from chaoskit.history.interchange.jepsen_columns import Columns
+from chaoskit.history.interchange.json_text import decoder, fault
 from chaoskit.history.interchange.open import LONGEST
-from chaoskit.history.interchange.writing import Texts, completed_value, in_order, single_threaded
+from chaoskit.history.interchange.writing import (
+    Texts,
+    Times,
+    completed_value,
+    in_order,
+    single_threaded,
+    untold_order,
+)
 from chaoskit.history.operation import NONE, Outcome
 from chaoskit.history.operations import Operations
 from chaoskit.history.values import Map
 
-__all__ = ["FORMAT", "Elle", "decoder", "frozen_json"]
+__all__ = ["FORMAT", "Elle", "frozen_json"]
 
 _PIECE = 1 << 22
 _LINES = 10_000  # written at once
 _KINDS = {0: "invoke", int(Outcome.OK): "ok", int(Outcome.FAIL): "fail", int(Outcome.INFO): "info"}
 _BLANK = re.compile(r"[ \t\r\n]*")
 _BETWEEN = re.compile(r"[ \t\r\n]*(,?)[ \t\r\n]*")
-_ENTRY = re.compile(r'\s*\[\s*\{[^{}]*"type"\s*:')
+_ENTRY = re.compile(r'\s*\[\s*\{\s*"')
+_TYPE = re.compile(r'"type"\s*:')
 _INTEGER = re.compile(r"-?[1-9][0-9]{0,17}|0")
 
 
@@ -44,13 +53,16 @@ class Elle:
         "keys beside values: they become `[key value]`, which looks like any list",
         "numbers of operations: events are numbered from 0",
         "what a write was answered: a completion repeats what was asked, or shows the answer",
+        "times before 0: all are counted from the first",
+        "that nothing is known of the order between sessions",
         "sets: they become lists",
         "keys of maps other than texts and integers; an integer and its text are one key",
     )
 
     def matches(self, head: bytes, name: str) -> bool:
         """Whether it is an array whose first element has a key "type"."""
-        return _ENTRY.match(head.decode("utf-8", "replace")) is not None
+        text = head.decode("utf-8", "replace")
+        return _ENTRY.match(text) is not None and _TYPE.search(text) is not None
 
     def read(self, stream: BinaryIO, source: str) -> Operations:
         """The history in an array of events.
@@ -66,11 +78,6 @@ class Elle:
 
 
 FORMAT = Elle()
-
-
-def decoder() -> json.JSONDecoder:
-    """JSON as it is meant: an object has every key once."""
-    return json.JSONDecoder(object_pairs_hook=_unique)
 
 
 def frozen_json(value: Any, depth: int = 0) -> Any:
@@ -150,7 +157,7 @@ class _Reading:
             except json.JSONDecodeError as error:
                 if not final:
                     return at
-                raise self._wrong(text, error.pos, f"no JSON: {error.msg}") from None
+                raise self._wrong(text, error.pos, f"no JSON: {fault(error)}") from None
             except ValueError as error:
                 raise self._wrong(text, at, str(error)) from None
             between = _BETWEEN.match(text, end)
@@ -183,14 +190,6 @@ def _end(pattern: re.Pattern[str], text: str, at: int) -> int:
     return found.end() if found else at
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"the key {next(name for name in names if names.count(name) > 1)!r} twice in one object")
-    return found
-
-
 def _sound(text: str) -> str:
     try:
         text.encode()
@@ -206,12 +205,13 @@ def _write(operations: Operations, out: BinaryIO) -> tuple[str, ...]:
     texts = Texts(operations.values, lambda value: json.dumps(changed.plain(value), ensure_ascii=False))
     names = [json.dumps(name, ensure_ascii=False) for name in operations.functions]
     nodes = [f', "node": {json.dumps(name, ensure_ascii=False)}' for name in operations.nodes] + [""]
-    time = np.where(returns, operations.ended_ns[position], operations.began_ns[position])
+    times = Times(operations)
+    time = np.where(returns, times.ended[position], times.began[position])
     kind = np.where(returns, operations.outcome[position], np.uint8(0))
     answered = returns & (kind == Outcome.OK)
     value = np.where(answered, completed_value(operations)[position], operations.value[position])
     rank = np.where(returns, operations.completed[position], operations.invoked[position])
-    marks = sorted(operations.marks, key=lambda mark: mark.rank)[::-1]
+    marks = sorted(times.marks, key=lambda mark: mark.rank)[::-1]
     numbers = np.empty(len(operations), dtype=np.int64)
     index, lines = 0, list[str]()
     separator = "[\n"
@@ -260,6 +260,8 @@ def _write(operations: Operations, out: BinaryIO) -> tuple[str, ...]:
             ),
             ((numbers != operations.index).any(), "operations are numbered by their place in the file"),
             ((operations.session != operations.process).any(), "sessions are left out"),
+            *times.told(),
+            *untold_order(operations),
             (changed.sets, f"{changed.sets} sets are written as lists"),
             (changed.keys, f"{changed.keys} maps have keys that are neither texts nor integers, written as texts"),
         )

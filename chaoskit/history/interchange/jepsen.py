@@ -7,6 +7,7 @@ both give the same, and what neither understands is an error.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,7 +18,14 @@ from chaoskit.history.interchange.edn import NOTHING, Incomplete, Reader, Unread
 from chaoskit.history.interchange.jepsen_columns import Columns
 from chaoskit.history.interchange.jepsen_shapes import Shapes
 from chaoskit.history.interchange.open import LONGEST
-from chaoskit.history.interchange.writing import Texts, completed_value, in_order, single_threaded
+from chaoskit.history.interchange.writing import (
+    Texts,
+    Times,
+    completed_value,
+    in_order,
+    single_threaded,
+    untold_order,
+)
 from chaoskit.history.operation import NONE, Outcome
 from chaoskit.history.operations import NEVER, Mark, Operations
 from chaoskit.history.values import Keyword
@@ -29,6 +37,7 @@ _LONGEST = LONGEST
 _LINES = 10_000  # written at once
 _KINDS = {0: "invoke", int(Outcome.OK): "ok", int(Outcome.FAIL): "fail", int(Outcome.INFO): "info"}
 _BRACKETS = {b"[": b"]", b"(": b")"}
+_MAP = re.compile(rb"(?:#[A-Za-z][\w./-]*\s*)?\{\s*:(?!\s)")
 
 
 class Jepsen:
@@ -41,6 +50,8 @@ class Jepsen:
         "keys beside values: they become `[key value]`, which looks like any vector",
         "numbers of operations: events are numbered from 0",
         "what a write was answered: a completion repeats what was asked, or shows the answer",
+        "times before 0: all are counted from the first",
+        "that nothing is known of the order between sessions",
     )
 
     def matches(self, head: bytes, name: str) -> bool:
@@ -81,10 +92,8 @@ def begins_with_map(head: bytes) -> bool:
             break
     try:
         form, _ = reader.read(head, at, final=False)
-    except Incomplete:  # one map of more than 64 KiB
-        return head[at : at + 2] == b"{:"
-    except Unreadable:
-        return False
+    except (Incomplete, Unreadable):  # more than 64 KiB, or broken; but its beginning says what is meant
+        return _MAP.match(head, at) is not None
     return hasattr(form, "keys") and isinstance(next(iter(form), None), Keyword)
 
 
@@ -174,7 +183,8 @@ def _write(operations: Operations, out: BinaryIO) -> tuple[str, ...]:
     answered = completed_value(operations)
     names = [_name(name) for name in operations.functions]
     nodes = [f", :node {written(name)}" for name in operations.nodes] + [""]  # the last one is that of NONE
-    time = np.where(returns, operations.ended_ns[position], operations.began_ns[position])
+    times = Times(operations)
+    time = np.where(returns, times.ended[position], times.began[position])
     kind = np.where(returns, operations.outcome[position], np.uint8(0))
     value = np.where(returns & (kind == Outcome.OK), answered[position], operations.value[position])
     columns = zip(
@@ -188,7 +198,7 @@ def _write(operations: Operations, out: BinaryIO) -> tuple[str, ...]:
         operations.final[position].tolist(),
         strict=True,
     )
-    marks = sorted(operations.marks, key=lambda mark: mark.rank, reverse=True)
+    marks = sorted(times.marks, key=lambda mark: mark.rank)[::-1]
     # An outcome that nobody knows has no rank, and nothing is placed by it.
     ranks = np.where(returns, operations.completed[position], operations.invoked[position])
     ranks = np.where(ranks == NEVER, NONE, ranks).tolist()
@@ -224,6 +234,8 @@ def _write(operations: Operations, out: BinaryIO) -> tuple[str, ...]:
             ),
             ((numbers != operations.index).any(), "operations are numbered by their place in the file"),
             ((operations.session != operations.process).any(), "sessions are left out"),
+            *times.told(),
+            *untold_order(operations),
         )
         if lost
     )

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from chaoskit.errors import HistoryError
 from chaoskit.history.interchange.edn import MAX_DEPTH
+from chaoskit.history.interchange.json_text import decoder, fault
 from chaoskit.history.interchange.open import LONGEST
 from chaoskit.history.operation import NONE, Outcome
-from chaoskit.history.operations import NEVER, Mark, Operations, ranks
+from chaoskit.history.operations import NEVER, Mark, Operations, in_order, ranks
 from chaoskit.history.values import Map, Values
 
 __all__ = ["ABSENT", "KEYS", "OUTCOMES", "PIECE", "SCHEMA_VERSION", "Reading"]
@@ -31,6 +32,7 @@ OUTCOMES = {"ok": Outcome.OK, "fail": Outcome.FAIL, "info": Outcome.INFO}
 PIECE = 4_000  # lines
 _SIMPLE = {int, str, bool, float, type(None)}
 _LONGEST = LONGEST
+_NAMED = 40  # characters of a name or value that an error quotes
 ABSENT = np.iinfo(np.int64).min  # null: -1 is a time like others, before the beginning
 
 
@@ -48,7 +50,7 @@ class Reading:
         self._notes: tuple[str, ...] = ()
         self._real_time = True
         self._seen: set[tuple[str, ...]] = set()  # combinations of keys that are known to be good
-        self._decode = json.JSONDecoder(object_pairs_hook=_unique).raw_decode
+        self._decode = decoder().raw_decode
 
     def operations(self, stream: BinaryIO) -> Operations:
         """All of it.
@@ -92,6 +94,8 @@ class Reading:
             raise self._wrong(number, f"nested deeper than {MAX_DEPTH} levels") from None
         except UnicodeError:
             raise self._wrong(number, "text that is not UTF-8") from None
+        except json.JSONDecodeError as error:
+            raise self._wrong(number, f"no JSON: {fault(error)} in column {error.colno}") from None
         except ValueError as error:
             raise self._wrong(number, f"no JSON: {error}") from None
         if end != len(text):
@@ -131,9 +135,9 @@ class Reading:
     def _only(self, keys: tuple[str, ...], known: tuple[str, ...], number: int) -> None:
         for key in keys:
             if key not in known:
-                near = difflib.get_close_matches(key, known, 1)
+                near = difflib.get_close_matches(key[:_NAMED], known, 1)
                 meant = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
-                raise self._wrong(number, f"the unknown key {key!r}; {meant}")
+                raise self._wrong(number, f"the unknown key {key[:_NAMED]!r}; {meant}")
 
     def _flush(self, objects: list[dict[str, Any]], places: list[int]) -> None:
         """Turn the operations of some lines into arrays."""
@@ -237,13 +241,13 @@ class Reading:
                     hint="a process is a client that does one thing at a time; it gets a new number after an info",
                 )
         invoked, completed = ranks(began, np.where(known, ended, NEVER))
-        order = np.argsort(invoked, kind="stable")
-        times = {name: np.where(columns[name] == ABSENT, NONE, columns[name]) for name in ("began_ns", "ended_ns")}
+        by_call = in_order(invoked)
+        times = {name: _known_times(columns[name]) for name in ("began_ns", "ended_ns")}
         session = np.where(columns["session"] == ABSENT, process, columns["session"])
         rest = {name: columns[name] for name in ("f", "node", "key", "value", "result", "outcome", "final", "line")}
         rest |= {"index": index, "process": process, "session": session, "invoked": invoked, "completed": completed}
         return Operations.make(
-            **{name: column[order] for name, column in (rest | times).items()},
+            **{name: column[by_call] for name, column in (rest | times).items()},
             functions=tuple(self._functions),
             nodes=tuple(self._nodes),
             values=self._values.all,
@@ -272,12 +276,10 @@ class Reading:
         )
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"the key {next(name for name in names if names.count(name) > 1)!r} twice in one object")
-    return found
+def _known_times(column: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Times as operations have them, where -1 is one that is not known: what was at -1 is told one nanosecond later."""
+    found = np.where(column == NONE, 0, column)
+    return np.where(found == ABSENT, NONE, found)
 
 
 def _time(mark: Mapping[str, Any]) -> int:

@@ -7,6 +7,7 @@ Formats are objects registered under the kind `format` (`chaoskit.registry`; oth
 from __future__ import annotations
 
 import codecs
+import errno
 import gc
 import gzip
 import io
@@ -103,6 +104,10 @@ def open_history(path: str | Path, format: str = "auto", progress: Progress | No
         HistoryError: cannot be opened or read, is in no known format, or is malformed. The file's fault.
         UsageError: no format has that name.
     """
+    if not str(path):
+        raise HistoryError(
+            "HISTORY", 0, "is an empty name: there is no such file", hint="name a file, or - for standard input"
+        )
     source = "standard input" if str(path) == "-" else str(path)
     wanted: Format | None = None if format == "auto" else load("format", format)
     try:
@@ -119,6 +124,9 @@ def open_history(path: str | Path, format: str = "auto", progress: Progress | No
         ) from error
     except OSError as error:
         raise HistoryError(source, 0, f"cannot be read: {error.strerror or error}") from error
+    except MemoryError as error:
+        hint = "check a part of it, or take a machine with more"
+        raise HistoryError(source, 0, "holds more than fits into the memory of this machine", hint=hint) from error
 
 
 def detect(head: bytes, name: str, source: str) -> Format:
@@ -190,6 +198,8 @@ class _Source(io.RawIOBase):
 @contextmanager
 def _opened(path: str | Path, progress: Progress | None) -> Iterator[_Source]:
     """The unpacked bytes of a file or of standard input."""
+    if str(path) == "-" and sys.stdin is None:  # so Python tells of a descriptor that was closed before it began
+        raise OSError(errno.EBADF, "it is closed")
     with nullcontext(sys.stdin.buffer) if str(path) == "-" else open(path, "rb", buffering=0) as file:
         size = 0 if str(path) == "-" else os.fstat(file.fileno()).st_size
         source = _Source(cast("BinaryIO", file), None if progress is None else lambda done: progress(done, size))

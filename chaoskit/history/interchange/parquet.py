@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chaoskit.errors import HistoryError, StoreError
-from chaoskit.history.frame import History
+from chaoskit.history.frame import History, Seen
 from chaoskit.history.interchange.lines import plain
 from chaoskit.history.interchange.lines_reading import ABSENT, KEYS, OUTCOMES, SCHEMA_VERSION, Reading
 from chaoskit.history.interchange.writing import single_threaded
 from chaoskit.history.operation import NONE
 from chaoskit.history.operations import NEVER, Operations, ranks
-from chaoskit.history.storage import read_parquet
+from chaoskit.history.storage import read_seen
 from chaoskit.history.values import frozen, identity
 
 if TYPE_CHECKING:
@@ -59,15 +59,15 @@ class Parquet:
 
         content = pa.py_buffer(stream.read())
         try:
-            schema = pq.read_schema(pa.BufferReader(content))
-            if b"chaoskit" in (schema.metadata or {}):
-                return of_run(read_parquet(pa.BufferReader(content)), source)
-            return _Table(source).read(pq.read_table(pa.BufferReader(content)))
-        except (OSError, pa.ArrowException) as error:
+            with pq.ParquetFile(pa.BufferReader(content)) as file:
+                if b"chaoskit" not in (file.schema_arrow.metadata or {}):
+                    return _Table(source).read(file.read())
+            return of_run(read_seen(pa.BufferReader(content)), source)
+        except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
             raise HistoryError(
                 source,
                 0,
-                f"is no Parquet file that can be read: {error}",
+                f"is no Parquet file that can be read: {str(error).strip().partition(chr(10))[0]}",
                 hint="its end tells where all is: was it cut short? The spool of a run, beside it, has every row",
             ) from error
         except StoreError as error:
@@ -81,7 +81,7 @@ class Parquet:
 FORMAT = Parquet()
 
 
-def of_run(history: History, source: str) -> Operations:
+def of_run(history: History | Seen, source: str) -> Operations:
     """The operations of a run. Its values are texts: those that are JSON are read as what they say.
 
     They stay texts where two different ones would become one value, and in histories of `get` and `put`, where texts
@@ -154,11 +154,13 @@ class _Table(Reading):
         if "began_ns" not in names and "invoked" not in names:
             raise self._wrong(0, "neither a column 'began_ns' nor 'invoked': nobody knows when operations began")
         self._only(tuple(names), KEYS, 0)
+        if len(names) > len(set(names)):
+            raise self._wrong(0, f"the column {max(names, key=names.count)!r} twice")
         if not table.num_rows:
             raise HistoryError(self._source, 0, "holds no operations: an empty history")
         head = (table.schema.metadata or {}).get(_METADATA)
         if head is not None:
-            self._head(json.loads(head), 0, first=True)
+            self._head(self._metadata(head), 0, first=True)
         count = table.num_rows
         columns: dict[str, NDArray[Any]] = {name: self._whole(table, name) for name in _WHOLE}
         columns["line"] = np.where(columns["line"] == ABSENT, np.arange(1, count + 1), columns["line"])
@@ -179,6 +181,15 @@ class _Table(Reading):
                 raise self._wrong(int(np.argmax(missing)) + 1, f"nothing in the column {name!r}")
         return self._made(columns)
 
+    def _metadata(self, text: bytes) -> dict[str, Any]:
+        try:
+            found = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise self._wrong(0, f"metadata {_METADATA.decode()!r} that is no JSON: {error}") from None
+        if not isinstance(found, dict) or "schema_version" not in found:
+            raise self._wrong(0, f"metadata {_METADATA.decode()!r} without a schema_version")
+        return found
+
     def _whole(self, table: pyarrow.Table, name: str) -> NDArray[np.int64]:
         import pyarrow as pa
 
@@ -198,7 +209,7 @@ class _Table(Reading):
         coded = self._texts(table, name).dictionary_encode()
         if name == "outcome" and coded.null_count:
             raise self._wrong(int(np.argmax(table[name].is_null().to_numpy())) + 1, "nothing in the column 'outcome'")
-        names = coded.dictionary.to_pylist()
+        names = coded.dictionary.to_numpy(zero_copy_only=False).tolist()
         if len(names) > np.iinfo(np.int16).max:
             raise self._wrong(0, f"{len(names)} different names in {name!r}: no history has so many")
         known.update((text, number) for number, text in enumerate(names))
@@ -237,17 +248,17 @@ class _Table(Reading):
             column = table[name]
             if pa.types.is_integer(column.type):
                 coded = pa.concat_arrays(column.chunks or [pa.array([], column.type)]).dictionary_encode()
-                ids = [self._values.number(one) for one in coded.dictionary.to_pylist()]
+                ids = self._values.integers(coded.dictionary.to_numpy(zero_copy_only=False).tolist())
             else:
                 coded = self._texts(table, name).dictionary_encode()
-                texts = coded.dictionary.to_pylist()
-                ids = list(map(self._values.number, self._read_all(texts, name, coded)))
+                texts = coded.dictionary.to_numpy(zero_copy_only=False).tolist()
+                ids = self._read_all(texts, name, coded)
             made[name] = np.array([*ids, NONE], np.int64)[coded.indices.fill_null(NONE).to_numpy(zero_copy_only=False)]
         return made
 
-    def _read_all(self, texts: list[str], name: str, coded: pyarrow.Array) -> list[Any]:
+    def _read_all(self, texts: list[str], name: str, coded: pyarrow.Array) -> list[int]:
         if _INTEGERS.fullmatch("\n".join([*texts, ""])):
-            return list(map(int, texts))
+            return self._values.integers(list(map(int, texts)))
         found = []
         for number, text in enumerate(texts):
             try:
@@ -260,7 +271,7 @@ class _Table(Reading):
                 raise self._wrong(
                     row, f"{text[:40]!r} in the column {name!r}, which is no JSON ({error}); a text is in quotes there"
                 ) from None
-            found.append(self._value(value, 0, 0))
+            found.append(self._values.number(self._value(value, 0, 0)))
         return found
 
     def _wrong(self, number: int, what: str) -> HistoryError:

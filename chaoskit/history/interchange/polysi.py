@@ -16,7 +16,7 @@ from chaoskit.history.operations import Operations
 
 __all__ = ["FORMAT", "PolySI"]
 
-_LINE = re.compile(rb"([rw])\((\d{1,18}),(\d{1,18}),(\d{1,18}),(\d{1,18})\)")
+_LINE = re.compile(rb"([rw])\((\d{1,19}),(\d{1,19}),(\d{1,18}),(\d{1,18})\)")
 _PIECE = 10_000  # lines written at once
 
 

@@ -45,15 +45,24 @@ def read_log(
             shown = line[:60].decode(errors="backslashreplace")
             raise HistoryError(source, number, f"found {shown!r}", hint=f"expected {expected}")
         log.event(number, *found)
-    return log.operations()
+    operations = log.operations()
+    if log.whole:
+        return operations
+    note = "the last line has no end: if the file was cut short there, it may have said more"
+    return operations.altered(notes=(*operations.notes, note))
 
 
 class _Log:
-    """Collects the events of a log."""
+    """Collects the events of a log.
+
+    Attributes:
+        whole: whether the last line has an end.
+    """
 
     def __init__(self, source: str) -> None:
         self.source = source
         self.values = Values()
+        self.whole = True
         self._functions: dict[bytes, int] = {}
         self._rows: list[tuple[int, int, int, int, int, int]] = []
 
@@ -66,6 +75,7 @@ class _Log:
         for number, line in numbered:
             if len(line) == LONGEST:
                 raise HistoryError(self.source, number, f"a line of more than {LONGEST >> 20} MB")
+            self.whole = line.endswith(b"\n")
             if text := (line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line).strip():
                 yield number, text
 

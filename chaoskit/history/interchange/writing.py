@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from chaoskit.history.operation import NONE
 from chaoskit.history.operations import NEVER, Operations
 
-__all__ = ["Texts", "completed_value", "in_order", "single_threaded"]
+__all__ = ["Texts", "Times", "completed_value", "in_order", "single_threaded", "untold_order"]
 
 
 class Texts(dict[int, str]):
@@ -24,6 +25,49 @@ class Texts(dict[int, str]):
     def __missing__(self, number: int) -> str:
         text = self[number] = self._write(None if number == NONE else self._values[number])
         return text
+
+
+class Times:
+    """Times for formats in which they are never negative and -1 stands for one that is not known.
+
+    Attributes:
+        began, ended: nanoseconds of the operations from 0. marks: faults, with times of the same clock.
+    """
+
+    def __init__(self, operations: Operations) -> None:
+        self.began, self.ended, self.marks = operations.began_ns, operations.ended_ns, operations.marks
+        given = [0, *(mark.time_ns for mark in self.marks)]
+        given += [
+            int(end) for column in (self.began, self.ended) if len(column) for end in (column.min(), column.max())
+        ]
+        self._first = min(given)
+        self._span = max(given) - self._first < 1 << 63
+        if self._first >= NONE:
+            return
+        if not self._span:
+            self.began, self.ended = (np.full_like(column, NONE) for column in (self.began, self.ended))
+            self.marks = tuple(replace(mark, time_ns=NONE) for mark in self.marks)
+            return
+        self.began, self.ended = (
+            np.where(column == NONE, NONE, column - self._first) for column in (self.began, self.ended)
+        )
+        self.marks = tuple(
+            mark if mark.time_ns == NONE else replace(mark, time_ns=mark.time_ns - self._first) for mark in self.marks
+        )
+
+    def told(self) -> list[tuple[bool, str]]:
+        """What has become of times that lie before 0, as a sentence to say where that is so."""
+        what = f"{-self._first} ns later" if self._span else "left out, for they span more than 64 bits"
+        return [(self._first < NONE, f"times are {what}: some were before 0")]
+
+
+def untold_order(operations: Operations) -> list[tuple[bool, str]]:
+    """What to say of a history that knows no order between sessions, in formats in which every event has a place."""
+    sentence = (
+        "nothing is known here of the order between sessions, and the file cannot say so: in it all operations "
+        "overlap, so that no rule about an order refutes anything"
+    )
+    return [(not operations.real_time, sentence)]
 
 
 def in_order(operations: Operations) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:

@@ -19,6 +19,7 @@ from chaoskit.history.interchange.jepsen_shapes import Shapes
 from chaoskit.history.operation import NONE, Outcome
 from chaoskit.history.operations import NEVER, Mark, Operations
 from chaoskit.history.values import Map
+from chaoskit.registry import load
 
 REGISTER = """\
 {:type :invoke, :f :write, :value 1, :process 0, :time 10, :index 0}
@@ -344,3 +345,32 @@ def test_what_jepsen_cannot_carry_is_said() -> None:
     assert lines[0] == '{:type :invoke, :f :write, :value ["x" 1], :process 0, :time -1, :index 0}'
     assert len({line.split(":process ")[1].split(",")[0] for line in lines}) == 3
     assert len(read(FORMAT, out.getvalue())) == 3
+
+
+@pytest.mark.parametrize("format", ["jepsen", "elle"])
+def test_faults_between_the_same_events_keep_their_order(format: str) -> None:
+    faults = tuple(Mark(f"start n{number}", 1, 5) for number in range(4))
+    given = read(FORMAT, REGISTER).altered(marks=faults)
+    assert [mark.label for mark in again(load("format", format), given).marks] == [mark.label for mark in faults]
+
+
+@pytest.mark.parametrize("format", ["jepsen", "elle"])
+def test_times_before_zero_are_counted_from_the_first(format: str) -> None:
+    """-1 is a time that is not known there, so none may be negative."""
+    given = read(FORMAT, REGISTER)
+    early = given.altered(
+        began_ns=given.began_ns - 1000,
+        ended_ns=np.where(given.ended_ns == NONE, NONE, given.ended_ns - 1000),
+        marks=(Mark("kill", 1, -900), Mark("heal", 2)),
+    )
+    out = io.BytesIO()
+    lost = load("format", format).write(early, out)
+    first = int(-early.began_ns.min())
+    assert f"times are {first} ns later: some were before 0" in lost
+    out.seek(0)
+    found = load("format", format).read(out, "again")
+    assert found.began_ns.tolist() == (early.began_ns + first).tolist()
+    assert [mark.time_ns for mark in found.marks] == [first - 900, NONE]
+    wide = early.altered(began_ns=np.where(early.invoked == 0, -(1 << 62) - 5, 1 << 62))
+    lost = load("format", format).write(wide, io.BytesIO())
+    assert "times are left out, for they span more than 64 bits: some were before 0" in lost

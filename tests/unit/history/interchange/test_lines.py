@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from typing import Any
 
 import numpy as np
@@ -67,7 +68,20 @@ def test_the_order_of_lines_does_not_matter_where_there_are_times() -> None:
 
 
 def test_times_may_lie_before_the_beginning() -> None:
-    assert read(FORMAT, text(ONE | {"began_ns": -5, "ended_ns": -1})).began_ns.tolist() == [-5]
+    early = read(FORMAT, text(ONE | {"began_ns": -5, "ended_ns": -1}))
+    assert early.began_ns.tolist() == [-5]
+    assert early.ended_ns.tolist() == [0]  # -1 stands for a time that is not known, which this one is
+
+
+def test_what_is_wrong_is_told_in_few_words() -> None:
+    for line, what in (
+        (text(ONE)[:-10], "no JSON: unterminated string in column "),
+        (text(ONE).replace('"f"', f'"{"f" * 5000}"'), f"the unknown key '{'f' * 40}'; known are index, "),
+        (text(ONE).replace('"f"', '"process"'), "the key 'process' twice in one object"),
+    ):
+        with pytest.raises(HistoryError, match=re.escape(what)) as raised:
+            read(FORMAT, line)
+        assert len(raised.value.message) < 300
 
 
 def test_ranks_are_written_where_times_would_tell_another_order() -> None:

@@ -118,6 +118,39 @@ def test_what_is_no_history_is_said(content: bytes, line: int, what: str, file: 
     assert (caught.value.file, caught.value.line) == (str(path), line)
 
 
+@pytest.mark.parametrize(
+    ("content", "line", "what"),
+    [
+        (b"{:type :invoke, :f :read, :process 0, :\xe4 1}\n", 1, ":\\xe4 is not UTF-8"),
+        (b"#jepsen.history.Op{:type :invoke, :f 'read, :process 0}", 1, "'read is nothing that EDN has"),
+        (b'[{"process": 0, "value": {"from": 1}, "type": "invoke", "f": "x"}, {"ty', 1, "no JSON: unterminated string"),
+    ],
+)
+def test_what_is_broken_at_its_beginning_is_still_known(
+    content: bytes, line: int, what: str, file: Callable[..., Path]
+) -> None:
+    with pytest.raises(HistoryError) as caught:
+        open_history(file(content))
+    assert (caught.value.what, caught.value.line) == (what, line)
+
+
+def test_what_is_more_than_the_memory_holds(file: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(stream: object, source: str) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(load("format", "jsonl"), "read", read, raising=False)
+    with pytest.raises(HistoryError, match="more than fits into the memory"):
+        open_history(file(LINES))
+
+
+def test_no_name_and_no_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(HistoryError, match="an empty name"):
+        open_history("")
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(HistoryError, match="standard input: cannot be read: it is closed"):
+        open_history("-")
+
+
 def test_formats_that_exist_are_told(file: Callable[..., Path]) -> None:
     with pytest.raises(HistoryError) as caught:
         open_history(file(b"what?"))

@@ -90,6 +90,7 @@ def test_anybodys_table() -> None:
         ({"outcome": ["info", "ok"], "process": [0, 0], "ended_ns": [11, 38]}, 2, "goes on after"),
         ({"result": [None, "1"], "outcome": ["ok", "fail"]}, 2, "only an outcome of ok has"),
         ({"index": [4, 4]}, 2, "index 4 of an earlier"),
+        ({"v" * 5000: [1, 2]}, 0, "the unknown key 'v{40}';"),
     ],
 )  # fmt: skip
 def test_a_table_that_is_no_history(columns: dict[str, Any], line: int, what: str) -> None:
@@ -106,6 +107,15 @@ def test_files_that_are_none(tmp_path: Path) -> None:
     with pytest.raises(HistoryError, match="no operations"):
         read(table(**{name: pa.array([], pa.int64()) for name in ("process", "began_ns", "ended_ns")},
                    **{name: pa.array([], pa.string()) for name in ("f", "outcome", "value", "result")}))  # fmt: skip
+    whole = pq.read_table(pa.BufferReader(table()))
+    for metadata, found, what in (
+        ({}, whole.append_column("f", whole["f"]), "the column 'f' twice"),
+        ({b"chaoskit-operations": b"{"}, whole, "that is no JSON"),
+        ({b"chaoskit-operations": b"[1]"}, whole, "without a schema_version"),
+    ):
+        pq.write_table(found.replace_schema_metadata(metadata), tmp_path / "x")
+        with pytest.raises(HistoryError, match=what):
+            open_history(tmp_path / "x")
     strange = pa.table({"a": [1]}).replace_schema_metadata({b"chaoskit": b"{}"})
     pq.write_table(strange, tmp_path / "x")
     with pytest.raises(HistoryError, match="not a history written by chaoskit"):

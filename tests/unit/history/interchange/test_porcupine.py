@@ -148,3 +148,10 @@ def test_what_cannot_be_written(f: str, value: object, key: object) -> None:
     )  # fmt: skip
     with pytest.raises(HistoryError, match="carry"):
         FORMAT.write(history, io.BytesIO())
+
+
+def test_a_last_line_without_an_end_is_noted() -> None:
+    """`3` may have been `34`; nothing in the file says so."""
+    line = "INFO  jepsen.util - 0\t:invoke\t:write\t3"
+    assert read(FORMAT, f"{line}\n").notes == ()
+    assert "cut short" in read(FORMAT, line).notes[0]

@@ -219,3 +219,16 @@ def test_nobody_is_accused_who_could_be_innocent(rows: list[tuple[int, Any]]) ->
         options = Options(consistency=level)
         if check(collected.operations(), model, options, with_power=False).result.verdict == "refuted":
             assert not orders(made, {}, sessions=sessions)
+
+
+def test_numbers_of_64_bits() -> None:
+    text = "w(9223372036854775806,9223372036854775807,0,1)\n"
+    out = io.BytesIO()
+    polysi.FORMAT.write(read(polysi.FORMAT, text), out)
+    assert out.getvalue().decode() == text
+
+
+@pytest.mark.parametrize("name", ["jepsen", "elle"])
+def test_that_nothing_is_known_of_time_is_said_where_it_cannot_be_written(name: str) -> None:
+    told = registry.load("format", name).write(read(polysi.FORMAT, "w(5,1,0,1)\nr(5,1,1,2)\n"), io.BytesIO())
+    assert any("nothing is known here of the order between sessions" in one for one in told)
