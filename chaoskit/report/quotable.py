@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from chaoskit.analysis.model import Analysis, ClaimDifference
 from chaoskit.analysis.statistics import FEWEST_PAIRS, wilson
@@ -16,15 +16,13 @@ from chaoskit.units import format_duration, format_rate
 __all__ = ["difference_table", "stale_tables"]
 
 _SHOWN = " · ".join(format_duration(one / 1e3) for one in VISIBLE_MS)
-_STALE_COLUMNS = (
-    "variant", "window", "where", "answers", "stale", "share", "age p50", "p99", "max", "versions p50", "p99", "max",
-    f"shows what was known {_SHOWN} before",
-)  # fmt: skip
+_STALE_COLUMNS = ("variant", "window", "where", "answers", "stale", "age", "versions", f"{_SHOWN} before")
 _STALE_NOTE = (
     "What can be proven: ages count from when something newer was known to be there (its write had returned, or "
-    "somebody had been shown it), so they are at least so long, and versions at least so many; quantiles over all "
-    "answers, nearest rank. Shares that show what was known are at most so large. The interval beside a share is "
-    "Wilson's, of 95 %, and a hint only: operations of one trial share its luck."
+    "somebody had been shown it), so they are at least so long, and versions at least so many: p50 · p99 · maximum "
+    "over all answers, nearest rank. Last, the shares of answers that show what was known so long before they began, at "
+    "most. The interval beside the share of stale ones is Wilson's, of 95 %, and a hint only: operations of one trial "
+    "share its luck."
 )
 
 
@@ -45,7 +43,7 @@ def stale_tables(analysis: Analysis, plan: Plan) -> tuple[RawTable, ...]:
                     title=f"{claim.id}: how stale answers were, at least",
                     columns=_STALE_COLUMNS,
                     rows=tuple(rows),
-                    numeric=(False, False, False, *(True,) * 10),
+                    numeric=(False, False, False, *(True,) * 5),
                     note=_STALE_NOTE + which,
                 )
             )
@@ -58,7 +56,15 @@ def _stale_rows(finding: Finding) -> Iterator[tuple[str, ...]]:
     if rows and not any(one.stale for one in rows):
         rows = rows[:1]
     for one in rows:
-        yield (one.window, _where(one), number(one.answers), number(one.stale), _share(one), *_quantiles(one))
+        yield (
+            one.window,
+            _where(one),
+            number(one.answers),
+            _stale(one),
+            _joined(map(duration, one.age)),
+            _joined(MISSING if value is None else number(value) for value in one.versions),
+            _joined(map(share, one.visible)),
+        )
 
 
 def _where(one: StaleAnswers) -> str:
@@ -67,16 +73,18 @@ def _where(one: StaleAnswers) -> str:
     return "everywhere" if one.node is None else f"asked {one.node}"
 
 
-def _share(one: StaleAnswers) -> str:
+def _stale(one: StaleAnswers) -> str:
+    """ "81 = 30.8 % (25.5 % to 36.6 %)"."""
     if not one.answers:
         return MISSING
     low, high = wilson(one.stale, one.answers)
-    return f"{share(one.stale / one.answers)} ({share(low)} to {share(high)})"
+    found = f"{number(one.stale)} = {share(one.stale / one.answers)}" if one.stale else "0"
+    return f"{found} ({share(low)} to {share(high)})"
 
 
-def _quantiles(one: StaleAnswers) -> tuple[str, ...]:
-    versions = (MISSING if value is None else number(value) for value in one.versions)
-    return (*map(duration, one.age), *versions, " · ".join(map(share, one.visible)) or MISSING)
+def _joined(values: Iterable[str]) -> str:
+    found = list(values)
+    return " · ".join(found) if set(found) - {MISSING} else MISSING
 
 
 def difference_table(analysis: Analysis) -> RawTable | None:
