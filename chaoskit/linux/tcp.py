@@ -36,11 +36,6 @@ class Socket(NamedTuple):
         return self.state == _LISTEN
 
     @property
-    def established(self) -> bool:
-        """Whether it is one end of a live connection."""
-        return self.state == _ESTABLISHED
-
-    @property
     def wildcard(self) -> bool:
         """Whether it takes connections on every address of the machine."""
         return self.host in ("0.0.0.0", "::")

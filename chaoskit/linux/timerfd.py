@@ -49,14 +49,6 @@ class Timerfd:
         wanted = _Itimerspec(_Timespec(0, 0), _Timespec(seconds, nanoseconds))
         call("timerfd_settime", ctypes.c_int(self._fd), ctypes.c_int(_ABSOLUTE), ctypes.byref(wanted), None)
 
-    def disarm(self) -> None:
-        """Do not fire.
-
-        Raises:
-            OSError: closed.
-        """
-        call("timerfd_settime", ctypes.c_int(self._fd), ctypes.c_int(0), ctypes.byref(_Itimerspec()), None)
-
     def read(self) -> int:
         """How often it fired since the last `read`: 1, or 0 if not at all. Never blocks.
 

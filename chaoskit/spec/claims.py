@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from decimal import Decimal
 from typing import Literal, NamedTuple
 
 from chaoskit.spec.model import Comparison, Condition, Consistency, Quantity
 from chaoskit.spec.suggest import did_you_mean
 from chaoskit.units import parse_duration, parse_rate, parse_share
 
-__all__ = ["LIVE", "QUANTITIES", "ClaimSyntaxError", "canonical", "consistency_text", "parse", "pattern"]
+__all__ = ["LIVE", "QUANTITIES", "ClaimSyntaxError", "consistency_text", "parse", "pattern"]
 
 Unit = Literal["share", "seconds", "per-second"]
 
@@ -185,39 +184,12 @@ def _value(unit: Unit, quantity: str, comparison: str, tokens: list[_Token], tex
     return number, sustain
 
 
-def canonical(condition: Condition) -> str:
-    """The condition in one spelling; parses back to the same condition (its `text` aside)."""
-    parts: list[str] = [condition.quantity]
-    parts += [f"of {condition.cls}"] if condition.cls else []
-    parts += [f"at {condition.side}"] if condition.side else []
-    parts += [condition.comparison, _written(condition.value, condition.unit)]
-    parts += [f"for {_written(condition.sustain, 'seconds')}"] if condition.sustain is not None else []
-    return " ".join(parts)
-
-
 def consistency_text(asked: Consistency) -> str:
     """As people read it: "linearizable register of local-read at minority"."""
     words = [asked.level, asked.model] if asked.level else ["model", asked.model]
     words += [f"of {', '.join(asked.classes)}"] if asked.classes else []
     words += [f"at {asked.side}"] if asked.side else []
     return " ".join(words)
-
-
-def _written(value: float, unit: str) -> str:
-    """A value that reads back as exactly the same number."""
-    if unit == "share":
-        percent = f"{_plain(float(f'{value * 100:.12g}'))}%"
-        return percent if parse_share(percent) == value else _plain(value)
-    if unit == "per-second":
-        return f"{_plain(value)}/s"
-    milliseconds = f"{_plain(float(f'{value * 1000:.12g}'))}ms"
-    return milliseconds if value < 1 and parse_duration(milliseconds) == value else f"{_plain(value)}s"
-
-
-def _plain(value: float) -> str:
-    """Digits without an exponent."""
-    text = format(Decimal(repr(value)), "f")
-    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def pattern(sustained: bool = True) -> str:

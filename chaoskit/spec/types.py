@@ -12,9 +12,9 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, ValidationInfo, WithJsonSchema
 
-from chaoskit.units import parse_byte_rate, parse_duration, parse_rate, parse_share, parse_size
+from chaoskit.units import parse_byte_rate, parse_duration, parse_share, parse_size
 
-__all__ = ["SI", "ByteRate", "Duration", "Rate", "Share", "Size"]
+__all__ = ["SI", "ByteRate", "Duration", "Share", "Size"]
 
 SI = {"si": True}  # validation context: numbers are seconds, bytes, per second and 0..1 already
 
@@ -44,11 +44,6 @@ Duration = Annotated[
     float,
     _reader(parse_duration, "duration", "150ms, 2s or 1m30s"),
     _schema(r"^(0|([0-9]+(\.[0-9]+)?\s*(ns|us|µs|ms|s|min|m|h))+)$", "duration with a unit: 150ms, 2s, 1m30s"),
-]
-Rate = Annotated[
-    float,
-    _reader(parse_rate, "rate", "200/s or 30/m"),
-    _schema(r"^[0-9]+(\.[0-9]+)?\s*/\s*(s|m|min|h)$", "operations per time: 200/s, 30/m"),
 ]
 Share = Annotated[
     float,

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chaoskit.spec.claims import LIVE, QUANTITIES, ClaimSyntaxError, canonical, parse, pattern
+from chaoskit.spec.claims import LIVE, QUANTITIES, ClaimSyntaxError, parse, pattern
 from chaoskit.spec.model import Condition, Quantity
+from chaoskit.units import parse_duration, parse_share
 
 
 @pytest.mark.parametrize(
@@ -112,6 +114,33 @@ def conditions(draw: st.DrawFn) -> Condition:
         unit=unit,
         sustain=draw(st.none() | st.floats(1e-6, 600_000)),
     )
+
+
+def canonical(condition: Condition) -> str:
+    """The condition in one spelling; parses back to the same condition (its `text` aside)."""
+    parts: list[str] = [condition.quantity]
+    parts += [f"of {condition.cls}"] if condition.cls else []
+    parts += [f"at {condition.side}"] if condition.side else []
+    parts += [condition.comparison, _written(condition.value, condition.unit)]
+    parts += [f"for {_written(condition.sustain, 'seconds')}"] if condition.sustain is not None else []
+    return " ".join(parts)
+
+
+def _written(value: float, unit: str) -> str:
+    """A value that reads back as exactly the same number."""
+    if unit == "share":
+        percent = f"{_plain(float(f'{value * 100:.12g}'))}%"
+        return percent if parse_share(percent) == value else _plain(value)
+    if unit == "per-second":
+        return f"{_plain(value)}/s"
+    milliseconds = f"{_plain(float(f'{value * 1000:.12g}'))}ms"
+    return milliseconds if value < 1 and parse_duration(milliseconds) == value else f"{_plain(value)}s"
+
+
+def _plain(value: float) -> str:
+    """Digits without an exponent."""
+    text = format(Decimal(repr(value)), "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 @given(conditions())
