@@ -253,7 +253,7 @@ MUTANTS = [
         "RW, np.repeat(micro.read_txn, count), micro.write_txn[write], write",
         "RW, micro.write_txn[write], np.repeat(micro.read_txn, count), write",
     ),
-    _mutant("every write is a first one", "self.committed[micro.write_txn] & self.fresh)", "self.last)"),
+    _mutant("every write is a first one", "self.committed[micro.write_txn] & self.begins)", "self.last)"),
     _mutant(
         "whoever read wrote last",
         "self.writer[external]),\n            self._missed()",

@@ -43,7 +43,8 @@ class Registers:
         last: per write, whether it is its transaction's last on the key: the version that others may see.
         seen: per write, whether another transaction read it. committed: per transaction, whether it happened.
         based: per write that is last, the version that its transaction read before; NONE where it read none. `fresh`:
-            whether that is not so, or it read nil: nothing is known to have been there before.
+            whether that is not so, or it read nil: nothing is known to have been there before. `begins`: whether it
+            is fresh, or what it read was written by nobody: no other write is known to come before it.
     """
 
     operations: Operations
@@ -57,6 +58,7 @@ class Registers:
     committed: Mask
     based: Ints
     fresh: Mask
+    begins: Mask
 
     @classmethod
     def of(cls, operations: Operations, micro: Micro) -> Registers:
@@ -101,13 +103,15 @@ class Registers:
         reading = last_write[is_read[begin[last_write]]]
         given, made = order[begin[reading]], order[reading] - count
         based[made], fresh[made] = version[given], micro.read_value[given] == NIL
+        begins = np.ones(writes, dtype=np.bool_)
+        begins[made] = writer[given] == NONE
 
         other = (writer != NONE) & (np.append(micro.write_txn, NONE)[writer] != micro.read_txn)
         seen = np.zeros(writes, dtype=np.bool_)
         seen[writer[other]] = True
         committed = operations.ok.copy()
         committed[micro.write_txn[seen]] |= operations.info[micro.write_txn[seen]]
-        return cls(operations, micro, writer, own, first, version, last, seen, committed, based, fresh)
+        return cls(operations, micro, writer, own, first, version, last, seen, committed, based, fresh, begins)
 
     def edges(self) -> tuple[Edges, int]:
         """Who comes before whom for certain; and for how many keys not all first writes were compared."""
@@ -137,13 +141,13 @@ class Registers:
         return RW, np.repeat(micro.read_txn, count), micro.write_txn[write], write
 
     def _first_writes(self) -> tuple[tuple[int, Ints, Ints, Ints], int]:
-        """Who read nothing comes before every first write: one that is not known to be based on another.
+        """Who read nothing comes before every first write: one that is not known to come after another.
 
         Those that completed first, if there are many; also for how many keys there are.
         """
         micro, operations = self.micro, self.operations
         nil = np.flatnonzero((micro.read_value == NIL) & (self.own == NONE))
-        roots = np.flatnonzero(self.last & self.committed[micro.write_txn] & self.fresh)
+        roots = np.flatnonzero(self.last & self.committed[micro.write_txn] & self.begins)
         roots = roots[np.lexsort((operations.completed[micro.write_txn[roots]], micro.write_key[roots]))]
         count = np.bincount(micro.write_key[roots], minlength=micro.key_count).astype(np.int64)
         begin = np.cumsum(count) - count

@@ -55,6 +55,13 @@ def test_anomaly_and_the_levels_that_it_refutes(kind: str) -> None:
         assert script.check(left).verdict == "held"
 
 
+def test_nothing_was_there_before_any_write_whoever_wrote_what_it_replaced() -> None:
+    whole = together(("w y 1",), ("r y 1", "w y 2", "w x 3"), ("r y", "r x 3"))
+    assert "fractured-read" in whole.kinds()
+    alone = together(("r y 1", "w y 2", "w x 3"), ("r y", "r x 3"))  # the witness: nobody's is the first 1 in it
+    assert "fractured-read" in alone.kinds()
+
+
 def test_reading_what_failed() -> None:
     assert Script().txn("w x 1", outcome="fail").txn("r x 1").kinds() == {"G1a": 1}
 
