@@ -16,20 +16,10 @@ from chaoskit.spec.schema import schema
 from chaoskit.stack.effects import Evidence
 from chaoskit.stack.topology import RoleSpec, Target
 
-PEERS = "PEERS: 'n1=http://n1:2380,n2=http://n2:2380,n3=http://n3:2380'"
-MEMBER = f"{{image: etcd, environment: {{{PEERS}}}, expose: ['2379', '2380']}}"
-COMPOSE = f"""\
-services:
-  n1: {MEMBER}
-  n2: {MEMBER}
-  n3: {MEMBER}
-x-chaoskit:
-  entry: [n1, n2, n3]
-  clients: beside
-  process: {{n1: &p {{command: [x], protocol: http}}, n2: *p, n3: *p}}
+TARGET = """\
   failover_bound: 2s
   workloads:
-    keys: {{file: workload.py, classes: {{write: write, read: read}}, invariants: [immutable]}}
+    keys: {file: workload.py, classes: {write: write, read: read}, invariants: [immutable]}
 """
 EXPERIMENT = """\
 apiVersion: chaoskit/v1
@@ -45,16 +35,6 @@ claims:
 """
 ABLE = frozenset({"kill", "pause", "restart", "links:per-pair", "stress:cpu"})
 LEADER = RoleSpec(name="leader", file="/t/actions.py", function="leader", nodes=("n1", "n2", "n3"))
-
-
-@pytest.fixture
-def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "shop").mkdir()
-    (tmp_path / "shop/compose.yaml").write_text(COMPOSE)
-    (tmp_path / "shop/workload.py").write_text("workload = print\n")
-    (tmp_path / "exp.yaml").write_text(EXPERIMENT)
-    return tmp_path
 
 
 def plan(files: Path, *overrides: str, roles: tuple[RoleSpec, ...] = (), **more: Any) -> Plan:
@@ -171,11 +151,12 @@ def test_a_mistake_is_shown_where_it_is(files: Path, old: str, new: str, where: 
 
 def test_sides_need_clients_on_them(files: Path) -> None:
     shop = files / "shop/compose.yaml"
-    shop.write_text(COMPOSE.replace("  clients: beside\n", ""))
+    text = shop.read_text()
+    shop.write_text(text.replace("  clients: beside\n", ""))
     with pytest.raises(SpecError, match="no client stands on the side 'isolated'") as caught:
         plan(files)
     assert "x-chaoskit: clients: beside" in str(caught.value)
-    shop.write_text(COMPOSE.replace("clients: beside", "clients: [n2, n3]"))
+    shop.write_text(text.replace("clients: beside", "clients: [n2, n3]"))
     rest = "claims=[{id: a, that: yield at rest >= 1%, steady: cut}]"
     assert not plan(files, rest).warnings
     with pytest.raises(SpecError, match="no client stands on the side 'isolated'"):
@@ -261,9 +242,8 @@ def test_a_node_that_stays_dead_beyond_the_cut_shows_the_end_of_both(files: Path
 
 
 def test_over_plain_tcp_both_ends_must_run_to_see_a_link_healed(files: Path) -> None:
-    (files / "shop/compose.yaml").write_text(
-        COMPOSE.replace("protocol: http", "protocol: tcp").replace("http:", "tcp:")
-    )
+    shop = files / "shop/compose.yaml"
+    shop.write_text(shop.read_text().replace("protocol: http", "protocol: tcp").replace("http:", "tcp:"))
     cut, other = plan(files, *overlapping("for: 9s", "fault: kill", "on: n1")).injections
     assert {one.link for one in cut.evidence if one.ends_with == "other"} == set(cut.links)
     assert {one.link for one in other.evidence if one.kind == "back"} == set(cut.links)
@@ -282,8 +262,8 @@ def test_a_cut_of_a_node_that_is_dead_already_cannot_be_seen(files: Path) -> Non
 
 
 def test_what_may_not_be_cut(files: Path) -> None:
-    safe = COMPOSE.replace("  entry:", "  safe_to_break: {n3: [kill]}\n  entry:")
-    (files / "shop/compose.yaml").write_text(safe)
+    shop = files / "shop/compose.yaml"
+    shop.write_text(shop.read_text().replace("  entry:", "  safe_to_break: {n3: [kill]}\n  entry:"))
     with pytest.raises(SpecError, match="partition would hurt n3"):
         plan(files)
     plan(files, "timeline.cut={at: 5s, for: 12s, id: cut, fault: partition, dial-cut: {from: n1, to: n2}}",
@@ -339,7 +319,7 @@ def test_editors_know_the_shapes() -> None:
 
 
 def test_the_example_of_the_documentation_is_right(files: Path) -> None:
-    page = (Path(__file__).resolve().parents[2] / "docs/partitions.md").read_text()
+    page = (Path(__file__).resolve().parents[3] / "docs/partitions.md").read_text()
     first, *_, last = (rest.split("```", 1)[0] for rest in page.split("```yaml\n")[1:])
     (files / "exp.yaml").write_text(EXPERIMENT[: EXPERIMENT.index("timeline:")] + first)
     assert list(leader_plan(files).injections[0].choices) == ["n1", "n2", "n3"]

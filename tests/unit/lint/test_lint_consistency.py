@@ -11,20 +11,10 @@ from chaoskit.lint import load_both
 from chaoskit.plan import Plan, make_plan
 from chaoskit.plan_text import describe
 
-PEERS = "PEERS: 'n1=http://n1:2380,n2=http://n2:2380,n3=http://n3:2380'"
-MEMBER = f"{{image: etcd, environment: {{{PEERS}}}, expose: ['2379', '2380']}}"
-COMPOSE = f"""\
-services:
-  n1: {MEMBER}
-  n2: {MEMBER}
-  n3: {MEMBER}
-x-chaoskit:
-  entry: [n1, n2, n3]
-  clients: beside
-  process: {{n1: &p {{command: [x], protocol: http}}, n2: *p, n3: *p}}
+TARGET = """\
   workloads:
-    keys: {{file: workload.py, classes: {{write: write, read: read, peek: {{kind: read, weight: 0}}}}}}
-    blind: {{file: workload.py, classes: {{write: write}}}}
+    keys: {file: workload.py, classes: {write: write, read: read, peek: {kind: read, weight: 0}}}
+    blind: {file: workload.py, classes: {write: write}}
 """
 EXPERIMENT = """\
 apiVersion: chaoskit/v1
@@ -38,16 +28,6 @@ claims:
   - {id: fits, consistency: linearizable, model: register, of: read, at: isolated, during: cut}
 expect: {default: {fits: refuted}}
 """
-
-
-@pytest.fixture
-def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "shop").mkdir()
-    (tmp_path / "shop/compose.yaml").write_text(COMPOSE)
-    (tmp_path / "shop/workload.py").write_text("workload = print\n")
-    (tmp_path / "exp.yaml").write_text(EXPERIMENT)
-    return tmp_path
 
 
 def plan(*overrides: str) -> Plan:
