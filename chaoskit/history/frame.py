@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chaoskit.history.operation import NONE, ROW
 
-__all__ = ["History"]
+__all__ = ["History", "Seen"]
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class History:
         values: text by value id (`key`, `value_id`, `result_id`).
         origin_ns: the cell's t=0.
         damaged: how many rows or values had to be left out (torn or checksum wrong), with why.
+        distinct: no text is there twice.
     """
 
     rows: NDArray[np.void]
@@ -32,6 +34,7 @@ class History:
     values: Sequence[str]
     origin_ns: int
     damaged: tuple[str, ...] = ()
+    distinct: bool = False
 
     def __post_init__(self) -> None:
         if self.rows.dtype != ROW:
@@ -52,3 +55,17 @@ class History:
         """A time column in seconds from t=0; NaN where absent."""
         raw = self.rows[column]
         return np.where(raw == NONE, np.nan, (raw - self.origin_ns) / 1e9)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What checkers see of a history: some of its columns, and all else as `History` has it."""
+
+    rows: Mapping[str, NDArray[Any]]
+    nodes: tuple[str, ...]
+    classes: tuple[str, ...]
+    functions: tuple[str, ...]
+    values: Sequence[str]
+    origin_ns: int
+    damaged: tuple[str, ...] = ()
+    distinct: bool = False

@@ -8,17 +8,17 @@ and for staleness, never for order.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chaoskit.history.frame import History
+from chaoskit.history.frame import History, Seen
 from chaoskit.history.operation import NONE, Answer, Outcome
 
-__all__ = ["NEVER", "Mark", "Operations", "ranks"]
+__all__ = ["NEVER", "Mark", "Operations", "in_order", "ranks"]
 
 NEVER = np.iinfo(np.int64).max  # rank of a completion that nobody saw: the operation may still take effect
 
@@ -127,13 +127,13 @@ class Operations:
         return cls(**columns, **given)
 
     @classmethod
-    def of(cls, history: History, source: str = "") -> Operations:
+    def of(cls, history: History | Seen, source: str = "") -> Operations:
         """The operations of a run. Times are those of the request and of the answer, not of when it was due.
 
         What the harness did not send, or did not see through, is INFO: it accuses nobody.
         """
         rows = history.rows
-        number = _numbers(history.values)
+        number = _numbers(history.values, history.distinct)
         sent = np.where(rows["t_sent"] == NONE, rows["t_due"], rows["t_sent"])
         outcome = rows["outcome"].copy()
         outcome[(outcome == Outcome.OPEN) | ((outcome == Outcome.FAIL) & (rows["answer"] == Answer.NONE))] = (
@@ -141,7 +141,7 @@ class Operations:
         )
         known = (outcome != Outcome.INFO) & (rows["t_end"] != NONE)
         invoked, completed = ranks(sent, np.where(known, rows["t_end"], NEVER))
-        order = np.argsort(invoked, kind="stable")
+        order = in_order(invoked)
         return cls.make(
             index=rows["index"][order],
             process=_processes(rows)[order],
@@ -216,9 +216,7 @@ def ranks(began: NDArray[np.int64], ended: NDArray[np.int64]) -> tuple[NDArray[n
     """
     returned = np.flatnonzero(ended != NEVER)
     times = np.concatenate([began, ended[returned]])
-    kind = np.zeros(len(times), dtype=np.int8)
-    kind[len(began) :] = 1
-    order = np.lexsort((kind, times))
+    order = np.argsort(times, kind="stable")  # invocations stand first, and so they stay where times are equal
     rank = np.empty(len(times), dtype=np.int64)
     rank[order] = np.arange(len(times))
     completed = np.full(len(ended), NEVER, dtype=np.int64)
@@ -226,10 +224,12 @@ def ranks(began: NDArray[np.int64], ended: NDArray[np.int64]) -> tuple[NDArray[n
     return rank[: len(began)], completed
 
 
-def _processes(rows: NDArray[np.void]) -> NDArray[np.int64]:
+def _processes(rows: NDArray[np.void] | Mapping[str, NDArray[Any]]) -> NDArray[np.int64]:
     """Processes by their number, as all else that is said of a run names them; by worker, too, where workers share
     numbers (a history that was not put together by `storage.merge`)."""
     worker, process = rows["worker"].astype(np.int64), rows["process"].astype(np.int64)
+    if (worker == worker[:1]).all():
+        return process
     workers, own = np.unique(worker, return_inverse=True)
     least, most = np.full(len(workers), NEVER), np.full(len(workers), NONE)
     np.minimum.at(least, own, process)
@@ -239,9 +239,16 @@ def _processes(rows: NDArray[np.void]) -> NDArray[np.int64]:
     return (worker << 32) + process if shared else process
 
 
-def _numbers(texts: Sequence[str]) -> NDArray[np.int64]:
+def in_order(invoked: NDArray[np.int64]) -> NDArray[np.int64] | slice:
+    """What puts columns in order of invocation; as a rule they are."""
+    return slice(None) if (invoked[1:] > invoked[:-1]).all() else np.argsort(invoked, kind="stable")
+
+
+def _numbers(texts: Sequence[str], distinct: bool) -> NDArray[np.int64]:
     """Text id -> the first id with that text; the last entry maps NONE (-1) to itself."""
-    if len(set(texts)) == len(texts):  # of one worker, as a rule: nothing is there twice, and this is quicker to know
+    if distinct or len(set(texts)) == len(
+        texts
+    ):  # of one worker, as a rule: nothing is there twice, and this is quicker to know
         return np.append(np.arange(len(texts), dtype=np.int64), np.int64(NONE))
     first: dict[str, int] = {}
     found: Iterable[int] = (first.setdefault(text, n) for n, text in enumerate(texts))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 __all__ = ["Keyword", "Map", "Values", "frozen", "identity", "shown"]
@@ -95,6 +95,14 @@ class Values:
         if found == len(self.all):
             self.all.append(value)
         return found
+
+    def integers(self, values: Sequence[int]) -> list[int]:
+        """The ids of many integers (and neither True nor False); quicker."""
+        numbers = self._numbers
+        fresh = [one for one in dict.fromkeys(values) if one not in numbers]
+        numbers.update(zip(fresh, range(len(self.all), len(self.all) + len(fresh)), strict=True))
+        self.all += fresh
+        return list(map(numbers.__getitem__, values))
 
 
 def identity(value: Any) -> Any:

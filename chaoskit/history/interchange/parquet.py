@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chaoskit.errors import HistoryError, StoreError
+from chaoskit.history.arrow import flags, integers, present, texts
 from chaoskit.history.frame import History, Seen
 from chaoskit.history.interchange.lines import plain
 from chaoskit.history.interchange.lines_reading import ABSENT, KEYS, OUTCOMES, SCHEMA_VERSION, Reading
@@ -198,23 +199,21 @@ class _Table(Reading):
         column = table[name]
         if not pa.types.is_integer(column.type) and column.null_count < len(column):
             raise self._wrong(0, f"a column {name!r} of {column.type}: it must hold integers")
-        found: NDArray[np.int64] = column.cast(pa.int64()).fill_null(ABSENT).to_numpy()
+        found: NDArray[np.int64] = integers(column.cast(pa.int64()), ABSENT)
         return found
 
     def _named(self, table: pyarrow.Table, name: str, known: dict[str, int]) -> NDArray[np.int16]:
-        import pyarrow as pa
 
         if name not in table.column_names:
             return np.full(table.num_rows, NONE, np.int16)
         coded = self._texts(table, name).dictionary_encode()
         if name == "outcome" and coded.null_count:
-            raise self._wrong(int(np.argmax(table[name].is_null().to_numpy())) + 1, "nothing in the column 'outcome'")
-        names = coded.dictionary.to_numpy(zero_copy_only=False).tolist()
+            raise self._wrong(int(np.argmin(present(coded))) + 1, "nothing in the column 'outcome'")
+        names = texts(coded.dictionary)
         if len(names) > np.iinfo(np.int16).max:
             raise self._wrong(0, f"{len(names)} different names in {name!r}: no history has so many")
         known.update((text, number) for number, text in enumerate(names))
-        found: NDArray[np.int16] = coded.indices.fill_null(NONE).cast(pa.int16()).to_numpy(zero_copy_only=False)
-        return found
+        return integers(coded.indices, NONE).astype(np.int16)
 
     def _texts(self, table: pyarrow.Table, name: str) -> pyarrow.Array:
         import pyarrow as pa
@@ -223,7 +222,7 @@ class _Table(Reading):
         kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
         if column.null_count < len(column) and not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
             raise self._wrong(0, f"a column {name!r} of {column.type}: it must hold text")
-        return pa.concat_arrays([*column.cast(pa.large_string()).chunks, pa.array([], pa.large_string())])
+        return pa.concat_arrays([*column.cast(pa.large_string()).chunks, pa.nulls(0, pa.large_string())])
 
     def _flags(self, table: pyarrow.Table) -> NDArray[np.bool_]:
         import pyarrow as pa
@@ -233,8 +232,7 @@ class _Table(Reading):
         column = table["final"]
         if column.null_count < len(column) and not pa.types.is_boolean(column.type):
             raise self._wrong(0, f"a column 'final' of {column.type}: it must hold true or false")
-        found: NDArray[np.bool_] = column.cast(pa.bool_()).fill_null(False).to_numpy()
-        return found
+        return flags(column.cast(pa.bool_()))
 
     def _values_of(self, table: pyarrow.Table) -> dict[str, NDArray[Any]]:
         """Ids of keys, values and results: integers as they are, texts as the JSON that they are."""
@@ -247,13 +245,12 @@ class _Table(Reading):
                 continue
             column = table[name]
             if pa.types.is_integer(column.type):
-                coded = pa.concat_arrays(column.chunks or [pa.array([], column.type)]).dictionary_encode()
-                ids = self._values.integers(coded.dictionary.to_numpy(zero_copy_only=False).tolist())
+                coded = pa.concat_arrays([*column.chunks, pa.nulls(0, column.type)]).dictionary_encode()
+                ids = self._values.integers(integers(coded.dictionary, NONE).tolist())
             else:
                 coded = self._texts(table, name).dictionary_encode()
-                texts = coded.dictionary.to_numpy(zero_copy_only=False).tolist()
-                ids = self._read_all(texts, name, coded)
-            made[name] = np.array([*ids, NONE], np.int64)[coded.indices.fill_null(NONE).to_numpy(zero_copy_only=False)]
+                ids = self._read_all(texts(coded.dictionary), name, coded)
+            made[name] = np.array([*ids, NONE], np.int64)[integers(coded.indices, NONE)]
         return made
 
     def _read_all(self, texts: list[str], name: str, coded: pyarrow.Array) -> list[int]:
@@ -267,7 +264,7 @@ class _Table(Reading):
                 if end != len(text):
                     raise ValueError("something after it")
             except (ValueError, RecursionError) as error:
-                row = int(np.argmax(coded.indices.fill_null(NONE).to_numpy(zero_copy_only=False) == number)) + 1
+                row = int(np.argmax(integers(coded.indices, NONE) == number)) + 1
                 raise self._wrong(
                     row, f"{text[:40]!r} in the column {name!r}, which is no JSON ({error}); a text is in quotes there"
                 ) from None
