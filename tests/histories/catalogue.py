@@ -12,7 +12,7 @@ from histories.mutation import Mutant
 
 __all__ = ["mutants", "subjects"]
 
-_TOOLS = {"brute", "simulate", "comparing", "mutation", "catalogue"}
+_TOOLS = {"brute", "simulate", "comparing", "mutation", "catalogue", "files", "hostile", "scripts"}
 
 
 def _all(name: str) -> list[Any]:

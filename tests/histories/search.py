@@ -157,6 +157,9 @@ class Diving:
 
         self.model = wrap(own)
 
+    def __getattr__(self, name: str) -> Any:  # what else a model says of itself
+        return getattr(self.model, name)
+
     def check(self, operations: Any, options: Any) -> Any:
         with mock.patch("chaoskit.checks.linearize._FEW", 0):
             return self.model.check(operations, options)
