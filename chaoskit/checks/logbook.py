@@ -8,8 +8,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from chaoskit.checks.additions import Additions
 from chaoskit.checks.elements import Indexes, above_ranks, ahead_max
-from chaoskit.checks.growing import Additions
 from chaoskit.checks.logs import Messages
 from chaoskit.history.operation import NONE
 from chaoskit.history.operations import NEVER, Operations

@@ -103,6 +103,7 @@ def _model() -> Any:
 APPEND = Subject("append", _model, history, legal)
 SUBJECTS = [APPEND]
 _GROWN, _GROWING, _APPEND = "chaoskit/checks/grown.py", "chaoskit/checks/growing.py", "chaoskit/checks/models/append.py"
+_ADDITIONS = "chaoskit/checks/additions.py"
 
 
 def without(subject: str, kind: str, mask: str) -> Mutant:
@@ -135,7 +136,7 @@ def common(subject: str) -> list[Mutant]:
         Mutant(
             subject,
             "failed additions may show",
-            _GROWING,
+            _ADDITIONS,
             "failed, ok = operations.failed[adds],",
             "failed, ok = ~adds.astype(bool) & False,",
         ),

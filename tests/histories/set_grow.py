@@ -74,7 +74,7 @@ def _model() -> Any:
 SET = Subject("set", _model, history, legal)
 SUBJECTS = [SET]
 _SET = "chaoskit/checks/models/set_grow.py"
-_GROWING = "chaoskit/checks/growing.py"
+_ADDITIONS = "chaoskit/checks/additions.py"
 MUTANTS = [
     *common("histories.set_grow:SET"),
     Mutant(
@@ -87,14 +87,14 @@ MUTANTS = [
     Mutant(
         "histories.set_grow:SET",
         "the last acknowledgement counts",
-        _GROWING,
+        _ADDITIONS,
         "acknowledged[group[by_end_ok[::-1]]] = adds[by_end_ok[::-1]]",
         "acknowledged[group[by_end_ok]] = adds[by_end_ok]",
     ),
     Mutant(
         "histories.set_grow:SET",
         "the last addition counts",
-        _GROWING,
+        _ADDITIONS,
         "first[group[live[::-1]]] = adds[live[::-1]]",
         "first[group[live]] = adds[live]",
     ),

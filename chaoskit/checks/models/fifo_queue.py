@@ -29,10 +29,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from chaoskit.checks.additions import Additions
 from chaoskit.checks.altering import DEQUEUES
 from chaoskit.checks.elements import Indexes, Ranks, above_ranks, ahead_max, dense, unstamped, without_value
 from chaoskit.checks.forms import only
-from chaoskit.checks.growing import Additions
 from chaoskit.checks.grown import EVERY_LEVEL
 from chaoskit.checks.levels import OBJECTS, weakest
 from chaoskit.checks.result import Alteration, Anomaly, Options, Result, judged

@@ -27,10 +27,10 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
+from chaoskit.checks.additions import Additions
 from chaoskit.checks.altering import DEQUEUES
 from chaoskit.checks.elements import Indexes, Ranks, collections, dense, unstamped, without_value
 from chaoskit.checks.forms import only
-from chaoskit.checks.growing import Additions
 from chaoskit.checks.result import Alteration, Anomaly, Options, Result, judged
 from chaoskit.checks.words import called
 from chaoskit.history.operation import NONE

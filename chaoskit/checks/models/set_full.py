@@ -27,10 +27,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chaoskit.checks.additions import Additions
 from chaoskit.checks.altering import SETS
 from chaoskit.checks.elements import Answered, Indexes, Ranks, extremes
 from chaoskit.checks.forms import only
-from chaoskit.checks.growing import Additions
 from chaoskit.checks.quantiles import nearest_rank
 from chaoskit.checks.result import Alteration, Anomaly, Options, Result, judged
 from chaoskit.checks.words import called

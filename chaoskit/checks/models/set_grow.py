@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chaoskit.checks.additions import Additions
 from chaoskit.checks.altering import SETS
 from chaoskit.checks.elements import Answered
 from chaoskit.checks.forms import only
-from chaoskit.checks.growing import Additions, Growth, Shapes
+from chaoskit.checks.growing import Growth, Shapes
 from chaoskit.checks.grown import Words, anomalies, apart_from_order, by_themselves
 from chaoskit.checks.levels import OBJECTS, weakest
 from chaoskit.checks.result import Alteration, Anomaly, Options, Result, judged
