@@ -275,6 +275,7 @@ LIST_APPEND_UNREAD = Subject(
     gate=2500,
 )
 SUBJECTS = [LIST_APPEND, LIST_APPEND_UNREAD]
+_READS = "chaoskit/checks/transactions/list_reads.py"
 _RULES = "chaoskit/checks/transactions/list_rules.py"
 _LISTS = "chaoskit/checks/transactions/lists.py"
 _CYCLES = "chaoskit/checks/transactions/cycles.py"
@@ -288,17 +289,17 @@ def _mutant(rule: str, file: str, old: str, new: str, subject: str = "LIST_APPEN
 
 MUTANTS = [
     *(
-        _mutant(f"no rule {name}", _RULES, f"    yield from {name}\n", "")
-        for name in (
-            "_thin_air(lists)",
-            "_future(lists)",
-            "_aborted(lists)",
-            "_twice(lists)",
-            "_incompatible(lists)",
-            "_internal(lists)",
-            "_own_order(lists)",
-            "_intermediate(lists, reads)",
-            "_fractured(lists, inside)",
+        _mutant(f"no rule {name}", file, f"    yield from {name}\n", "")
+        for name, file in (
+            ("_thin_air(lists)", _READS),
+            ("_future(lists)", _READS),
+            ("_aborted(lists)", _READS),
+            ("_twice(lists)", _READS),
+            ("_incompatible(lists)", _READS),
+            ("_internal(lists)", _READS),
+            ("_own_order(lists)", _RULES),
+            ("_intermediate(lists, reads)", _RULES),
+            ("_fractured(lists, inside)", _RULES),
         )
     ),
     _mutant("no order of appends", _LISTS, "pairs = [order.writes(), ", "pairs = ["),

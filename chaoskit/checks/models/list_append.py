@@ -24,7 +24,8 @@ from chaoskit.checks.result import Alteration, Options, Result
 from chaoskit.checks.transactions.anomalies import LEVELS, Found, altering, decided
 from chaoskit.checks.transactions.cycles import Cycle, cycles
 from chaoskit.checks.transactions.graph import WR, WW
-from chaoskit.checks.transactions.list_rules import of_cycles, of_order, of_reads, proof
+from chaoskit.checks.transactions.list_reads import of_reads
+from chaoskit.checks.transactions.list_rules import of_cycles, of_order, proof
 from chaoskit.checks.transactions.lists import Lists, Unseen
 from chaoskit.checks.transactions.micro import flatten
 from chaoskit.checks.transactions.words import around
