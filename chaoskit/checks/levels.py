@@ -7,6 +7,7 @@ Source: Viotti and Vukolić, Consistency in Non-Transactional Distributed Storag
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 
 __all__ = ["OBJECTS", "TRANSACTIONS", "implied", "strongest_left", "weakest"]
 
@@ -50,6 +51,7 @@ TRANSACTIONS = (
 )
 
 
+@cache
 def implied(level: str) -> frozenset[str]:
     """A level and all levels that it implies."""
     found = {level}
