@@ -1,12 +1,15 @@
 """`make bench`: every figure that the project promises, measured side by side, printed as one table.
 
 Absolute times depend on the machine; each line also gives the ratio to a rival or a floor measured in the same run.
+Beside each promise stands whether it was kept; those that were missed, or that need a look, are told again at the end.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import operator
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -17,6 +20,18 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 ROUNDS = 7
+_NOTHING = ("-", "", "the floor")  # no promise
+_UNITS = {
+    "us": ("time", 1e-6),
+    "ms": ("time", 1e-3),
+    "s": ("time", 1.0),
+    "MB": ("size", 1e6),
+    "GB": ("size", 1e9),
+    "x": ("ratio", 1.0),
+}
+_LIMIT = re.compile(r"(<=|>=|<|>) ([\d.]+) (us|ms|s|MB|GB|x)( idle| per CPU-second)?$")
+_FIGURE = re.compile(r"([\d,]*\.?\d+) (?:CPU )?(us|ms|s|MB|GB|x)\b")
+_COMPARED = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 os.environ.pop(
     "PYTHONDONTWRITEBYTECODE", None
 )  # what is installed has its bytecode; without it every start is a first one
@@ -71,12 +86,47 @@ def others() -> list[tuple[str, str, str, str]]:
     return found
 
 
+def kept(measured: str, against: str, promise: str) -> bool | None:
+    """Whether a row keeps its promise: each limit beside the first figure of its unit, a ratio beside the last one.
+
+    None where that cannot be told: something else is promised, or there is no such figure (no rival, say).
+    """
+    answers = []
+    for limit in promise.split(", "):
+        found = _LIMIT.match(limit)
+        unit = found and _UNITS.get(found[3])
+        if not found or not unit:
+            answers.append(measured.startswith(f"{limit} ") if limit.isdigit() else None)
+            continue
+        figures = [one for one in _FIGURE.findall(f"{measured} ; {against}") if _UNITS[one[1]][0] == unit[0]]
+        if not figures:
+            answers.append(None)
+            continue
+        number, name = figures[-1 if unit[0] == "ratio" else 0]
+        value = float(number.replace(",", "")) * _UNITS[name][1]
+        answers.append(_COMPARED[found[1]](value, float(found[2]) * unit[1]))
+    return False if False in answers else None if None in answers else True
+
+
 def main() -> None:
     print("… processes", file=sys.stderr, flush=True)
-    table = [("what", "measured", "against", "promise"), *processes(), *others()]
-    widths = [max(len(row[i]) for row in table) for i in range(4)]
-    for row in table:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    rows = [*processes(), *others()]
+    answers = [None if row[3] in _NOTHING else kept(*row[1:]) for row in rows]
+    told = [
+        "" if row[3] in _NOTHING else {True: "kept", False: "MISSED", None: "?"}[answer]
+        for row, answer in zip(rows, answers, strict=True)
+    ]
+    table = [("what", "measured", "against", "promise", "")]
+    table += [(*row, word) for row, word in zip(rows, told, strict=True)]
+    widths = [max(len(row[i]) for row in table) for i in range(5)]
+    for line in table:
+        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+    print(
+        f"\npromises kept: {told.count('kept')}, missed: {told.count('MISSED')}, to be judged by eye: {told.count('?')}"
+    )
+    for row, word in zip(rows, told, strict=True):
+        if word not in ("", "kept"):
+            print(f"{word}: {row[0]}: {row[1]} ({row[2]}), promised {row[3]}")
 
 
 if __name__ == "__main__":
