@@ -87,7 +87,8 @@ def check(
     if not operations.real_time:
         result = _without_time(result)
     if not len(operations) and result.verdict == "held":
-        result = replace(result, verdict="inconclusive", reasons=("there is no operation in it to be judged",))
+        nothing = ("there is no operation in it to be judged",)
+        result = replace(result, verdict="inconclusive", reasons=nothing, not_refuted=None)
     found: Power | None = None
     wanted = min_power is not None or with_power or (with_power is None and len(operations) <= POWER_UP_TO)
     if wanted and result.verdict == "held":

@@ -34,7 +34,8 @@ def draw(operations: Operations, positions: Sequence[int], width: int = 90, *, p
     order = sorted({int(one) for one in positions}, key=lambda one: int(operations.invoked[one]))
     few = order[:MOST]
     calls = [_call(operations, one, plain) for one in few]
-    times = [_times(operations, one, plain) for one in few]
+    digits = 6 if any(int(operations.began_ns[one]) % 1_000_000 for one in few) else 3
+    times = [_times(operations, one, digits, plain) for one in few]
     widest = max((len(str(int(operations.index[one]))) for one in few), default=0)
     who = [f"{int(operations.index[one]):>{widest}}  process {int(operations.process[one])}" for one in few]
     left, right = max(map(_columns, who), default=0), max(map(_columns, times), default=0)
@@ -127,12 +128,12 @@ def _filled_in(asked: Any, result: int, operations: Operations) -> bool:
     return isinstance(asked, tuple) and isinstance(answer, tuple) and asked != answer and len(asked) == len(answer)
 
 
-def _times(operations: Operations, position: int, plain: bool) -> str:
-    """ "1.204 s + 12 ms", or nothing where the history has no times."""
+def _times(operations: Operations, position: int, digits: int, plain: bool) -> str:
+    """ "1.204 s + 12 ms", or nothing where the history has no times. digits: of the seconds, alike in one diagram."""
     began, ended = int(operations.began_ns[position]), int(operations.ended_ns[position])
     if began == NONE:
         return ""
-    at = f"{began / 1e9:.{6 if began % 1_000_000 else 3}f} s"
+    at = f"{began / 1e9:.{digits}f} s"
     if ended == NONE or operations.completed[position] == NEVER:
         return at
     took = format_duration(max(0, ended - began) / 1e9)

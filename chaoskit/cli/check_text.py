@@ -12,7 +12,8 @@ from typing import Any
 from chaoskit.checks.checking import POWER_UP_TO, Checked
 from chaoskit.checks.diagram import draw, harmless
 from chaoskit.checks.files import FileCheck
-from chaoskit.checks.result import Anomaly
+from chaoskit.checks.levels import OBJECTS, TRANSACTIONS, implied
+from chaoskit.checks.result import Anomaly, Result
 from chaoskit.checks.suggesting import contents
 from chaoskit.cli.output import MARKS, paint
 from chaoskit.units import format_count, format_duration
@@ -72,7 +73,12 @@ def _verdict(found: FileCheck, checked: Checked, plain: bool) -> Iterable[str]:
         f"{format_count(result.exposed)} could have shown an anomaly; read as {found.format}; "
         f"{format_duration(found.seconds)}"
     )
-    for anomaly in result.anomalies:
+    against, beyond = _sides(result)
+    for anomaly in against:
+        yield from ("", *_anomaly(checked, anomaly, plain))
+    if beyond:
+        yield from ("", f"what {result.level} allows, and stronger levels do not:")
+    for anomaly in beyond:
         yield from ("", *_anomaly(checked, anomaly, plain))
     yield from _section("levels", _levels(checked))
     yield from _section("what this history would have shown", _power(checked))
@@ -81,6 +87,15 @@ def _verdict(found: FileCheck, checked: Checked, plain: bool) -> Iterable[str]:
     yield from _section("notes", [*found.operations.notes, *result.notes])
     yield ""
     yield f"next: {_next(found, checked)}"
+
+
+def _sides(result: Result) -> tuple[list[Anomaly], list[Anomaly]]:
+    """Anomalies that stand against the level that was asked for, and those that stand against stronger ones only."""
+    if result.level not in (*OBJECTS, *TRANSACTIONS):
+        return list(result.anomalies), []
+    asked = implied(result.level)
+    against = [one for one in result.anomalies if one.level in asked]
+    return against, [one for one in result.anomalies if one.level not in asked]
 
 
 def _anomaly(checked: Checked, anomaly: Anomaly, plain: bool) -> Iterable[str]:
@@ -123,6 +138,10 @@ def _next(found: FileCheck, checked: Checked) -> str:
         return "report the crash; another model may do meanwhile (leave out --model to see which fit)"
     if result.verdict == "inconclusive":
         return "inconclusive is not held: mend what stands at `why`, and check again"
+    if not result.exposed:
+        return (
+            "look for more: this history is legal, but nothing in it could have shown an anomaly (is all read again?)"
+        )
     least = checked.power.least if checked.power is not None else None
     if checked.power is not None and (least is None or (least.share or 0.0) < 0.5):
         return (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 
 import numpy as np
 import pytest
@@ -115,3 +116,13 @@ def test_hostile_values_do_not_steer_the_terminal() -> None:
 )  # fmt: skip
 def test_exactly_so_many_columns(text: str, columns: int, expected: str) -> None:
     assert fitted(text, columns) == expected
+
+
+def test_a_value_of_a_megabyte_costs_nothing() -> None:
+    """Cutting it letter by letter took minutes."""
+    for letter in ("k", "ü", "漢"):
+        began = time.process_time()
+        assert len(fitted(letter * 1_000_000, 30)) <= 30
+        assert time.process_time() - began < 5
+    cut = {"abcdef": "ab...", "äbcdef": "äbcd…", "漢漢漢": "漢漢…", "e\u0301" * 6: "e\u0301" * 4 + "…"}
+    assert {text: fitted(text, 5) for text in cut} == cut

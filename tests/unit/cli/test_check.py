@@ -384,3 +384,27 @@ def test_nothing_heavy_is_loaded(tmp_path: Path) -> None:
     assert "numpy" in loaded
     heavy = {"pandas", "pyarrow", "plotly", "jinja2", "httpx", "scipy", "asyncio"}
     assert not {*heavy, "chaoskit.data", "chaoskit.spec.model", "chaoskit.engine"} & loaded
+
+
+def test_what_a_weaker_level_allows_is_told_apart(check: Callable[..., Done]) -> None:
+    done = check("stale.edn", "--model", "register", "--consistency", "causal")
+    assert done.code == ExitCode.OK
+    lines = done.out.splitlines()
+    assert lines[0].endswith("stale.edn  register, causal")
+    assert lines.index("what causal allows, and stronger levels do not:") < lines.index(
+        "stale-read: 1 (refutes linearizable)"
+    )
+
+
+def test_a_history_that_could_show_nothing_is_not_the_end_of_the_matter(
+    check: Callable[..., Done], tmp_path: Path
+) -> None:
+    (tmp_path / "writes.edn").write_text(edn((0, "write", "1", "1"), (1, "write", "2", "2")))
+    for arguments in ((), ("--no-power",)):
+        done = check("writes.edn", "--model", "register", *arguments)
+        assert (done.code, "nothing in it could have shown an anomaly" in done.out) == (ExitCode.OK, True)
+    (tmp_path / "faults.edn").write_text("{:type :info, :f :start, :process :nemesis}\n")
+    done = check("faults.edn", "--model", "register")
+    assert done.code == ExitCode.INCONCLUSIVE
+    assert "there is no operation in it to be judged" in done.out
+    assert "not refuted" not in done.out
