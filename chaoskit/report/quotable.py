@@ -20,9 +20,9 @@ _STALE_COLUMNS = ("variant", "window", "where", "answers", "stale", "age", "vers
 _STALE_NOTE = (
     "What can be proven: ages count from when something newer was known to be there (its write had returned, or "
     "somebody had been shown it), so they are at least so long, and versions at least so many: p50 · p99 · maximum "
-    "over all answers, nearest rank. Last, the shares of answers that show what was known so long before they began, at "
-    "most. The interval beside the share of stale ones is Wilson's, of 95 %, and a hint only: operations of one trial "
-    "share its luck."
+    "over all answers, nearest rank. Last, the shares of answers that show what was known so long before they began, "
+    "at most. The interval beside the share of stale ones is Wilson's, of 95 %, and a hint only: operations of one "
+    "trial share its luck."
 )
 
 

@@ -420,6 +420,7 @@ def test_a_refuted_history_has_a_witness_and_costs_correct(bench: Any, new_book:
     fits, right, _ = found.claims
     assert (fits.verdict, right.verdict) == ("refuted", "refuted")
     assert fits.observed.startswith("100 stale-read in ")
+    assert fits.findings[0].exposed and (fits.most_per_operation, fits.most_per_trial) == (None, None)
     assert fits.findings[0].witness is not None and "; for instance operation " in fits.sentence
     during = next(one for one in found.cells[0].stats if one.window.name == "during slow" and one.cls == "resolve")
     assert during.accused == 100

@@ -242,6 +242,23 @@ def test_what_takes_is_never_left_out(wide: Any) -> None:
     assert judged(wide, model="fifo-queue", sent=("create", "resolve")).finding.anomalies == {"duplicate": 1}
 
 
+def test_bugs_are_planted_in_what_was_chosen(wide: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    wide.functions = ["enqueue", "dequeue"]
+    for n in range(400):
+        wide.add(n / 16, f="enqueue", key="q", value=str(n), cls="create")
+        wide.add(n / 16 + 0.03, f="dequeue", key="q", result=str(n))
+    places: list[int] = []
+
+    def spied(model: Any, given: Any, *_: Any, window: Any) -> Power:
+        places.extend(given.began_ns[window] // 10**7)
+        return Power((Strike("lost-element", 1, 1, 0),))
+
+    monkeypatch.setattr("chaoskit.checks.consistency.power", spied)
+    before = Window(kind="before", of="cut")
+    assert judged(wide, before, model="fifo-queue", sent=("create", "resolve")).finding.verdict == "held"
+    assert len(places) == 144  # dequeues due in [0 s, 9 s]: 16 a second
+
+
 def test_transactions_are_left_out_where_they_only_read(wide: Any) -> None:
     wide.functions = ["txn"]
     for n in range(150):
