@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from chaoskit.checks.forms import answering
+from chaoskit.checks.forms import answering, answering_id
 from chaoskit.checks.result import Alteration
 from chaoskit.history.operation import NONE, Outcome
 from chaoskit.history.operations import Operations
@@ -25,14 +25,14 @@ def _stale(operations: Operations, position: int, random: random.Random) -> Oper
     older = older[operations.value[older] != operations.result[position]][-_RECENT:]
     if not len(older):
         return None
-    return _answered(operations, position, int(operations.value[random.choice(older.tolist())]))
+    return answering_id(operations, position, int(operations.value[random.choice(older.tolist())]))
 
 
 def _lost(operations: Operations, position: int, random: random.Random) -> Operations | None:
     """A read finds nothing, as if the writes before it had been lost."""
     if operations.function(position) != "read" or operations.result[position] == NONE:
         return None
-    return _answered(operations, position, NONE)
+    return answering_id(operations, position, NONE)
 
 
 def _blind(operations: Operations, position: int, random: random.Random) -> Operations | None:
@@ -54,12 +54,6 @@ def _older(operations: Operations, position: int) -> np.ndarray:
     same = operations.named("write") & operations.ok & (operations.key == operations.key[position])
     found = np.flatnonzero(same & (operations.completed < operations.invoked[position]))
     return found[np.argsort(operations.completed[found], kind="stable")]
-
-
-def _answered(operations: Operations, position: int, number: int) -> Operations:
-    result = operations.result.copy()
-    result[position] = number
-    return operations.altered(result=result)
 
 
 def _step_changed(kind: str, operations: Operations, position: int, random: random.Random) -> Operations | None:

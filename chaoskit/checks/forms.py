@@ -13,7 +13,7 @@ from chaoskit.errors import HistoryError
 from chaoskit.history.operation import NONE
 from chaoskit.history.operations import Operations
 
-__all__ = ["BEYOND", "answering", "only", "unlike", "whole", "wholes"]
+__all__ = ["BEYOND", "answering", "answering_id", "only", "unlike", "whole", "wholes"]
 
 BEYOND = 1 << 60  # whole numbers up to here can be added and compared in 64 bits
 
@@ -78,6 +78,11 @@ def answering(operations: Operations, position: int, value: Any) -> Operations:
         number = next(same, len(values))
         if number == len(values):
             values = [*values, value]
+    return answering_id(operations.altered(values=values), position, number)
+
+
+def answering_id(operations: Operations, position: int, number: int) -> Operations:
+    """The same for a value that the history has already, by its id (NONE = nil)."""
     result = operations.result.copy()
     result[position] = number
-    return operations.altered(result=result, values=values)
+    return operations.altered(result=result)

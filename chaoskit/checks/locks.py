@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chaoskit.checks.forms import unlike
+from chaoskit.checks.forms import answering_id, unlike
 from chaoskit.checks.result import Alteration, Options, Result
 from chaoskit.checks.searching import LEVEL, by_key, puzzle, searched
 from chaoskit.history.operation import NONE, Outcome
@@ -38,9 +38,7 @@ def _old_token(operations: Operations, position: int, random: random.Random) -> 
     earlier = np.flatnonzero(same & (operations.result != operations.result[position]))[-10:]
     if not len(earlier) or operations.result[position] == NONE:
         return None
-    result = operations.result.copy()
-    result[position] = operations.result[random.choice(earlier.tolist())]
-    return operations.altered(result=result)
+    return answering_id(operations, position, int(operations.result[random.choice(earlier.tolist())]))
 
 
 def owners(operations: Operations) -> list[Any]:

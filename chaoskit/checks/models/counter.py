@@ -36,7 +36,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chaoskit.checks.forms import BEYOND, answering, only, unlike, whole, wholes
+from chaoskit.checks.forms import BEYOND, answering, answering_id, only, unlike, whole, wholes
 from chaoskit.checks.result import Alteration, Anomaly, Options, Result, judged
 from chaoskit.checks.words import called
 from chaoskit.errors import HistoryError
@@ -116,9 +116,7 @@ def _old_answer(operations: Operations, position: int, random: randomness.Random
     earlier = np.flatnonzero(reads)
     if answer is None or not len(earlier):
         return None
-    result = operations.result.copy()
-    result[position] = result[random.choice(earlier.tolist())]
-    return operations.altered(result=result)
+    return answering_id(operations, position, int(operations.result[random.choice(earlier.tolist())]))
 
 
 def _answer_before(operations: Operations, position: int) -> int | None:

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from chaoskit.checks.forms import only
+from chaoskit.checks.forms import answering_id, only
 from chaoskit.checks.result import Alteration, Anomaly, Options, Result, judged
 from chaoskit.checks.words import shortened
 from chaoskit.history.operation import NONE
@@ -59,20 +59,14 @@ def _other_value(operations: Operations, position: int, random: randomness.Rando
     found = np.flatnonzero(others)
     if not len(found):
         return None
-    return _answering(operations, position, int(operations.value[random.choice(found.tolist())]))
+    return answering_id(operations, position, int(operations.value[random.choice(found.tolist())]))
 
 
 def _nothing(operations: Operations, position: int, random: randomness.Random) -> Operations | None:
     """A read finds nothing."""
     if operations.function(position) != "read" or operations.result[position] == NONE:
         return None
-    return _answering(operations, position, NONE)
-
-
-def _answering(operations: Operations, position: int, number: int) -> Operations:
-    result = operations.result.copy()
-    result[position] = number
-    return operations.altered(result=result)
+    return answering_id(operations, position, NONE)
 
 
 class Immutable:

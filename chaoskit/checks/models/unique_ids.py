@@ -13,7 +13,7 @@ import random as randomness
 
 import numpy as np
 
-from chaoskit.checks.forms import only
+from chaoskit.checks.forms import answering_id, only
 from chaoskit.checks.result import Alteration, Anomaly, Options, Result, judged
 from chaoskit.checks.words import called
 from chaoskit.history.operation import NONE
@@ -28,9 +28,7 @@ def _given_again(operations: Operations, position: int, random: randomness.Rando
     others = others[operations.result[others] != NONE]
     if not len(others):
         return None
-    result = operations.result.copy()
-    result[position] = result[random.choice(others.tolist())]
-    return operations.altered(result=result)
+    return answering_id(operations, position, int(operations.result[random.choice(others.tolist())]))
 
 
 class UniqueIds:

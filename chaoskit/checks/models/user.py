@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chaoskit.checks.elements import dense
+from chaoskit.checks.forms import answering_id
 from chaoskit.checks.linearize import Machine, Puzzle
 from chaoskit.checks.result import Alteration, Options, Result
 from chaoskit.checks.searching import LEVEL, by_key, searched
@@ -277,6 +278,4 @@ def _other_answer(operations: Operations, position: int, random: random.Random) 
     others = others[others != operations.result[position]]
     if operations.outcome[position] != Outcome.OK or not len(others):
         return None
-    result = operations.result.copy()
-    result[position] = random.choice(others.tolist())
-    return operations.altered(result=result)
+    return answering_id(operations, position, random.choice(others.tolist()))
