@@ -328,7 +328,6 @@ MUTANTS = [
         "        committed[micro.write_txn[seen]] |= operations.info[micro.write_txn[seen]]\n",
         "",
     ),
-    _mutant("unknown outcomes happened", _LISTS, "committed = operations.ok.copy()", "committed = ~operations.failed"),
     _mutant("own appends are versions", _LISTS, "micro.length - _own_tails(micro, find)", "micro.length.copy()"),
     _mutant("reads are not compared", _LISTS, 'side="right")] = False', 'side="right")] = True'),
     _mutant(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
+import numpy as np
 import pytest
 from histories import scripts
 from histories.simulate import Call, operations
@@ -12,6 +13,7 @@ from histories.simulate import Call, operations
 from chaoskit.checks.models.list_append import MODEL
 from chaoskit.checks.result import Model, Options
 from chaoskit.errors import HistoryError
+from chaoskit.history.operations import NEVER
 
 Micro = tuple[str, str, Any]
 
@@ -253,3 +255,10 @@ def test_planted_bugs_are_found() -> None:
         altered = [one for one in tried if one is not None]
         assert len(altered) > 20
         assert all(MODEL.check(one, Options()).verdict == "refuted" for one in altered), alteration.kind
+
+
+def test_what_nobody_saw_and_nobody_acknowledged_comes_before_nothing() -> None:
+    script = Script().txn("a x 1", outcome="info", process=0).txn("a y 2", process=0).txn("r x", "r y 2", process=1)
+    given = operations(script.calls)
+    given = given.altered(real_time=False, completed=np.where(given.info, NEVER, 1000))  # as of sessions without times
+    assert MODEL.check(given, Options(consistency="strong-session-serializable")).verdict == "held"
