@@ -17,11 +17,10 @@ from chaoskit.checks.chains import chained
 from chaoskit.checks.levels import OBJECTS
 from chaoskit.checks.origins import Origins, decode
 from chaoskit.checks.result import Anomaly
-from chaoskit.checks.words import called, shortened
+from chaoskit.checks.words import called, showed
 from chaoskit.checks.zones import FAR, Overtaken, clashes, overtaken
 from chaoskit.history.operation import NONE
 from chaoskit.history.operations import NEVER, Operations
-from chaoskit.history.values import shown
 
 __all__ = ["Registers"]
 
@@ -364,7 +363,4 @@ class Registers:
         return called(self.operations, position)
 
     def _showed(self, position: int) -> str:
-        """ "answered 4", or what a compare-and-set found."""
-        if self.operations.function(position) == "cas":
-            return f"found {shortened(shown(self.operations.of_value(self.operations.value[position])[0]))}"
-        return f"answered {shortened(shown(self.operations.of_value(self.operations.result[position])))}"
+        return showed(self.operations, position)

@@ -29,10 +29,9 @@ from chaoskit.checks.lanes import Lanes
 from chaoskit.checks.levels import OBJECTS
 from chaoskit.checks.origins import Origins
 from chaoskit.checks.result import Anomaly
-from chaoskit.checks.words import called, shortened
+from chaoskit.checks.words import called, showed
 from chaoskit.history.operation import NONE
 from chaoskit.history.operations import NEVER, Operations
-from chaoskit.history.values import shown
 
 __all__ = ["Story"]
 
@@ -242,7 +241,4 @@ class Story:
 
     def showed(self, position: int) -> str:
         """What it answered, in a sentence."""
-        if self.operations.function(position) == "cas":
-            return f"found {shortened(shown(self.operations.of_value(self.operations.value[position])[0]))}"
-        answer = self.operations.of_value(self.operations.result[position])
-        return "answered nothing" if answer is None else f"answered {shortened(shown(answer))}"
+        return showed(self.operations, position)

@@ -12,7 +12,7 @@ from chaoskit.history.values import shown
 if TYPE_CHECKING:
     from chaoskit.checks.model import WitnessOp
 
-__all__ = ["called", "shortened", "witness_operations"]
+__all__ = ["called", "shortened", "showed", "witness_operations"]
 
 _LONGEST = 60
 
@@ -33,6 +33,14 @@ def called(operations: Operations, position: int) -> str:
         parts.append("failed" if outcome == Outcome.FAIL else "outcome unknown")
     what = " ".join(parts)
     return f"operation {int(operations.index[position])} (process {int(operations.process[position])}: {what})"
+
+
+def showed(operations: Operations, position: int) -> str:
+    """What an operation on a register saw: "answered 4", "answered nothing", or what a compare-and-set found."""
+    if operations.function(position) == "cas":
+        return f"found {shortened(shown(operations.of_value(operations.value[position])[0]))}"
+    answer = operations.of_value(operations.result[position])
+    return "answered nothing" if answer is None else f"answered {shortened(shown(answer))}"
 
 
 def shortened(text: str) -> str:
