@@ -93,6 +93,11 @@ class Side(asyncio.Protocol):
         # itself waiting for ever, and the other side must not wait with it.
         self.outward.end()
 
+    @property
+    def closing(self) -> bool:
+        """Whether the socket takes nothing more: it is being closed, or has failed."""
+        return self.transport is not None and self.transport.is_closing()
+
     def pause(self) -> None:
         """Read nothing for now."""
         if self.transport is not None and not self.transport.is_closing():
@@ -169,6 +174,11 @@ class Connection:
             except (OSError, ValueError):
                 self.proxy.dial_failures += 1
                 self.client.close()
+            except asyncio.CancelledError:
+                # Given up by `abort`. The dial may have succeeded in the same turn: then uvloop says so, closes the
+                # socket, and never says that.
+                self.server.connection_lost(None)
+                raise
         finally:
             self._task = None
             self.settle()  # both sides may be gone before this task runs on

@@ -69,7 +69,8 @@ class Listener:
         """Connects are answered again, also those that hang: as soon as their system tries again. Idempotent."""
         if self._hushed:
             self._hushed = False
-            self._own = {filler.getsockname() for filler in self._fillers if _established(filler)}
+            # Added to: those of an earlier silence may still be in the queue when another one came before its turn.
+            self._own |= {filler.getsockname() for filler in self._fillers if _established(filler)}
             self._drop_fillers()
             self._sock.listen(BACKLOG)
             self._loop.add_reader(self._sock.fileno(), self._ready)

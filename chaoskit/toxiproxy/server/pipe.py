@@ -76,9 +76,10 @@ class _Sink:
         self._pipe = pipe
 
     def feed(self, data: bytes, stamp: int) -> None:
-        # A delayed write may fire after the far socket was closed: it is dropped.
+        # A delayed write may fire after the far socket was closed, and one of many may find it dead: what follows in
+        # the same turn, before the loop has told us, is dropped.
         pipe = self._pipe
-        if not pipe.shut:
+        if not pipe.shut and not pipe.far.closing:
             pipe.flow.sent += len(data)
             pipe.write(data)
 

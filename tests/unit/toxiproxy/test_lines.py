@@ -135,6 +135,16 @@ class TestLatency:
         assert rig.timers.pending == 0
         assert rig.client.closed == "fin"
 
+    def test_what_follows_a_write_that_failed_is_dropped(self, rig):
+        """The loop says so a turn later; writes until then would be counted as sent, and complained about."""
+        toxic = rig.add("latency", latency=100)
+        for _ in range(10):
+            rig.ask(b"x")
+        rig.server.abort()  # what a transport does by itself when the system refuses a write
+        rig.remove(toxic)
+        assert rig.asked == []
+        assert rig.proxy.flows[0].sent == 0
+
     def test_negative_values_count_as_none(self, rig):
         rig.add("latency", latency=-100, jitter=-5)
         rig.ask(b"a")

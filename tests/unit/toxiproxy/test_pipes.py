@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
+from types import SimpleNamespace
+from typing import Any
+
+from chaoskit.toxiproxy.server.connection import Connection
+from chaoskit.toxiproxy.server.pipe import Flow
+
 
 class TestFastPath:
     def test_without_toxics_a_read_is_written_at_once(self, rig):
@@ -49,6 +57,41 @@ class TestFastPath:
         rig.connect()
         assert rig.asked == [(0, b"early")]
         assert rig.server.closed == "fin"
+
+
+def test_a_dial_that_succeeds_while_it_is_given_up_leaves_nothing_open(monkeypatch):
+    """As uvloop does it: it tells of the connection, closes the socket, and never tells of that."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        dialled = asyncio.Event()
+
+        async def dial(factory: Any, host: str, port: int) -> None:
+            dialled.set()
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                factory().connection_made(SimpleNamespace(write=None, is_closing=lambda: True))
+                raise
+
+        monkeypatch.setattr(loop, "create_connection", dial)
+        proxy: Any = SimpleNamespace(
+            upstream="127.0.0.1:1", timers=None, chains=([], []), flows=(Flow(), Flow()), connections=set(),
+            toxics=list, dial_failures=0,
+        )  # fmt: skip
+        near, far = socket.socketpair()
+        with near, far:
+            near.setblocking(False)
+            connection = Connection(proxy, 1)
+            connection.begin(near)
+            await dialled.wait()
+            assert proxy.connections == {connection}
+            connection.abort()
+            for _ in range(5):
+                await asyncio.sleep(0)
+            assert proxy.connections == set()
+
+    asyncio.run(main())
 
 
 class TestToxicity:
