@@ -103,8 +103,11 @@ SET_FULL = Subject("set-full", _model, history, legal)
 SUBJECTS = [SET_FULL]
 
 
-def _mutant(rule: str, old: str, new: str) -> Mutant:
-    return Mutant("histories.set_full:SET_FULL", rule, "chaoskit/checks/models/set_full.py", old, new)
+_MODEL, _FATES = "chaoskit/checks/models/set_full.py", "chaoskit/checks/set_fates.py"
+
+
+def _mutant(rule: str, old: str, new: str, file: str = _MODEL) -> Mutant:
+    return Mutant("histories.set_full:SET_FULL", rule, file, old, new)
 
 
 MUTANTS = [
@@ -120,25 +123,30 @@ MUTANTS = [
         "the last read alone decides",
         "self.missed & np.less(self.last_ended, self._began(self.last_missed), dtype=np.bool_)",
         "self.missed",
+        _FATES,
     ),
     _mutant(
         "what is not known can be lost",
         "np.greater(self._began(self.last_missed), self.known, dtype=np.bool_)",
         "np.greater(self._began(self.last_missed), NONE, dtype=np.bool_)",
+        _FATES,
     ),
     _mutant(
         "only acknowledgements count",
         "np.minimum.at(found, self.group[self._added], self.first_ended[self._added])",
         "pass",
+        _FATES,
     ),
     _mutant(
         "additions are known when they begin",
         "np.where(self.additions.first == NONE, NEVER, self.additions.known)",
         "np.where(self.additions.first == NONE, NEVER, self.additions.began)",
+        _FATES,
     ),
     _mutant(
         "an answer is shown until the next one of another key",
         "before = frozenset()  # another key",
         "pass  # another key",
+        _FATES,
     ),
 ]
