@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,14 +10,17 @@ from numpy.typing import NDArray
 from chaoskit.history.frame import History
 from chaoskit.history.operation import NONE
 from chaoskit.history.windows import Disturbance
+from chaoskit.stack.passages import named_sides
 
 __all__ = ["Sides", "by_time_and_side", "standing"]
 
-Sides = Mapping[str, Mapping[str, Collection[str]]]  # partition -> side -> nodes that stood there, clients included
+Sides = Mapping[str, Mapping[str, tuple[str, ...]]]  # partition -> side -> nodes that stood there, clients included
 
 
-def standing(history: History, sides: Mapping[str, Collection[str]]) -> NDArray[np.int64]:
-    """Of every row, the number of the side on which its client stood, in the order of `sides`; NONE for none."""
+def standing(history: History, sides: Mapping[str, tuple[str, ...]]) -> NDArray[np.int64]:
+    """Of every row, the number of the side on which its client stood, in the order of `sides`; NONE for none. Of sides
+    that have a client in common the last one counts.
+    """
     of_node = np.full(len(history.nodes) + 1, NONE, dtype=np.int64)  # the last one is for rows that name no source
     for number, names in enumerate(sides.values()):
         of_node[[place for place, name in enumerate(history.nodes) if name in names]] = number
@@ -36,7 +39,8 @@ def by_time_and_side(
 
     Returns:
         "acknowledged before X", "… during X" and "… after X" for each disturbance; of a partition "… during X at SIDE"
-        for each side, and "… during X" for clients that stood on none.
+        for each side (of several names of one side all; single nodes are none), and "… during X" for clients that stood
+        on none.
     """
     found: dict[str, int] = {}
     ended = history.rows["t_end"][writes]
@@ -45,7 +49,7 @@ def by_time_and_side(
             continue
         before = ended < one.start_ns
         after = np.zeros(len(ended), dtype=np.bool_) if one.heal_ns is None else ended >= one.heal_ns
-        own = sides.get(one.id, {})
+        own = named_sides(sides.get(one.id, {}))
         side = standing(history, own)[writes]
         during = ~before & ~after
         parts = {f"before {one.id}": before}

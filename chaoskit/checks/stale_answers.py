@@ -13,6 +13,7 @@ from chaoskit.checks.quantiles import PER_MILLE, nearest_rank, needed
 from chaoskit.checks.sides import standing
 from chaoskit.checks.staleness import Staleness
 from chaoskit.history.windows import Span, counted
+from chaoskit.stack.passages import named_sides
 
 __all__ = ["VISIBLE_MS", "stale_answers"]
 
@@ -41,7 +42,7 @@ def _parts(evidence: Evidence) -> Iterator[tuple[str, str | None, str | None, ND
         within = np.zeros(len(history.rows), dtype=np.bool_)
         within[counted(history.rows["t_due"], span)] = True
         yield span.name, None, None, within
-        sides = evidence.sides.get(_partition(evidence, span), {})
+        sides = named_sides(evidence.sides.get(_partition(evidence, span), {}))
         stood = standing(history, sides)
         for number, name in enumerate(sides):
             yield span.name, name, None, within & (stood == number)

@@ -192,8 +192,9 @@ def _titled(table: RawTable) -> Iterator[str]:
     yield ""
     yield from _table(table)
     yield ""
-    yield _text(table.note)
-    yield ""
+    if table.note:
+        yield _text(table.note)
+        yield ""
 
 
 def _details(title: str, lines: Iterable[str]) -> Iterator[str]:

@@ -28,7 +28,7 @@ _STALE_NOTE = (
 
 def stale_tables(analysis: Analysis, plan: Plan) -> tuple[RawTable, ...]:
     """One table per claim about registers; of each variant the first trial with the worst verdict."""
-    found = []
+    found: list[RawTable] = []
     for claim in plan.experiment.claims:
         summaries = [one for one in analysis.claims if one.claim == claim.id]
         rows, trials = [], 0
@@ -44,7 +44,7 @@ def stale_tables(analysis: Analysis, plan: Plan) -> tuple[RawTable, ...]:
                     columns=_STALE_COLUMNS,
                     rows=tuple(rows),
                     numeric=(False, False, False, *(True,) * 5),
-                    note=_STALE_NOTE + which,
+                    note="" if found else _STALE_NOTE + which,  # once is enough
                 )
             )
     return tuple(found)

@@ -73,6 +73,22 @@ def test_a_fault_that_was_not_healed_lasts_and_one_that_was_not_seen_is_left_out
     }
 
 
+def test_single_nodes_are_no_sides_and_one_side_has_one_count(split: Any) -> None:
+    """As a partition tells its sides: every member by itself, and the same members under two names."""
+    alone = {"n1": ("n1", "client@n1"), "n2": ("n2", "client@n2")}
+    sides = {
+        "cut": {**alone, "isolated": ("client@n2", "n2"), "rest": ("client@n1", "n1"), "minority": ("client@n2", "n2")}
+    }
+    found = by_time_and_side(split.history(), np.arange(12), (CUT,), sides)
+    assert found == {
+        "acknowledged before cut": 3,
+        "acknowledged during cut at isolated or minority": 2,
+        "acknowledged during cut at rest": 2,
+        "acknowledged during cut": 2,
+        "acknowledged after cut": 3,
+    }
+
+
 def test_where_all_stood_on_a_side_nobody_is_elsewhere(split: Any) -> None:
     history = split.history()
     inside = np.flatnonzero((standing(history, SIDES["cut"]) >= 0) & (history.rows["t_due"] < at(30)))
