@@ -59,7 +59,10 @@ def pair(events: Events, source: str) -> Operations:
     if not ascending and len(np.unique(events.index)) != count:
         order = np.argsort(events.index, kind="stable")
         twice = order[1:][events.index[order[1:]] == events.index[order[:-1]]]
-        _refuse(events, source, int(twice.min()), f"has the index {events.index[twice.min()]} of an earlier event")
+        hint = "every event has a number of its own: were two files put together, or one part of a file twice?"
+        _refuse(
+            events, source, int(twice.min()), f"has the index {events.index[twice.min()]} of an earlier event", hint
+        )
     order = np.argsort(events.process, kind="stable")
     kind, process = events.type[order], events.process[order]
     begins = kind == INVOKE
@@ -113,13 +116,18 @@ def pair(events: Events, source: str) -> Operations:
     )
 
 
-def _refuse(events: Events, source: str, event: int, why: str) -> None:
+_SINGLE_THREADED = (
+    "no set of single-threaded clients produces this; give every thread a process id of its own, and a new one after "
+    "every outcome that nobody knows"
+)
+
+
+def _refuse(events: Events, source: str, event: int, why: str, hint: str = _SINGLE_THREADED) -> None:
     line = int(events.line[event])
     name = events.functions[int(events.f[event])] if 0 <= events.f[event] < len(events.functions) else "?"
     raise HistoryError(
         source,
         line,
         f"event {int(events.index[event])} ({name} of process {int(events.process[event])}) {why}",
-        hint="no set of single-threaded clients produces this; give every thread a process id of its own, and a new "
-        "one after every outcome that nobody knows",
+        hint=hint,
     )

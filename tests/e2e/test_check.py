@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import subprocess
+import time
 from pathlib import Path
+from signal import SIGINT, SIGKILL
 
 import pytest
 
@@ -113,3 +116,56 @@ def test_whoever_closes_stdout_is_not_a_bug(user, arguments: tuple[str, ...]) ->
         )  # fmt: skip
         assert done.returncode == code, done.stderr
         assert "No space left on device" in done.stderr if code else done.stderr == ""
+
+
+@pytest.mark.parametrize("signal", [SIGKILL, SIGINT])
+def test_whoever_is_stopped_while_writing_leaves_what_was_there(user, files: Path, signal: int) -> None:
+    """A name has the old content or the whole of the new one, whenever the process ends."""
+    (files / "many.edn").write_text(history(15_000, stale=False))
+    output = files / "many.jsonl"
+    output.write_text("old")
+    process = subprocess.Popen(
+        user.command("check", str(files / "many.edn"), "--export", "jsonl", "--output", str(output)),
+        env=user.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while not list(files.glob(".many.jsonl.*")) and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.002)
+    process.send_signal(signal)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode in (-signal, ExitCode.INTERRUPTED, ExitCode.OK), told
+    assert told == b"" or process.returncode == ExitCode.OK
+    if process.returncode == ExitCode.OK:
+        assert len(output.read_text().splitlines()) == 30_001
+    else:
+        assert output.read_text() == "old"
+    if signal == SIGINT:
+        assert not list(files.glob(".many.jsonl.*"))
+
+
+def test_a_file_that_may_not_be_read_and_one_that_may_not_be_written(user, files: Path) -> None:
+    unreadable = files / "legal.edn"
+    unreadable.chmod(0)
+    nowhere = files / "torn.edn" / "out"  # a file is no folder
+    for arguments, code, said in (
+        ([str(files / "nowhere.edn"), "--model", "register"], ExitCode.USAGE, "No such file"),
+        ([str(files / "stale.edn.gz"), "--export", "jsonl", "--output", str(nowhere)], ExitCode.ENVIRONMENT, "cannot"),
+        (
+            [str(files / "stale.edn.gz"), "--model", "register", "--html", str(nowhere)],
+            ExitCode.ENVIRONMENT,
+            "cannot write",
+        ),
+    ):
+        done = user("check", *arguments)
+        assert (done.code, said in done.err) == (code, True), done.err
+    done = user("check", str(unreadable), "--model", "register", "--no-power")
+    assert done.code == (ExitCode.OK if os.geteuid() == 0 else ExitCode.USAGE), done.err
+
+
+def test_standard_input_that_is_closed(user) -> None:
+    done = subprocess.run(
+        ["/bin/sh", "-c", 'exec "$@" <&-', "sh", *user.command("check", "-", "--model", "register")],
+        env=user.environment, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == ExitCode.USAGE
+    assert "standard input: cannot be read: it is closed" in done.stderr

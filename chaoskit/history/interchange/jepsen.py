@@ -89,7 +89,11 @@ def begins_with_map(head: bytes) -> bool:
     for opening in (b"[", b"("):
         if head[at : at + 1] == opening:
             at = skipped(head, at + 1)
+            if head[at : at + 1] == _BRACKETS[opening]:  # a history without events is one, too
+                return True
             break
+    if head and at == len(head):  # nothing but comments
+        return True
     try:
         form, _ = reader.read(head, at, final=False)
     except (Incomplete, Unreadable):  # more than 64 KiB, or broken; but its beginning says what is meant

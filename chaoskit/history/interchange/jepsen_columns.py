@@ -74,6 +74,10 @@ class Columns:
         if type(process) is not int:
             if not isinstance(process, str):
                 raise _wrong(start, "process", "an integer, or a name such as :nemesis", event)
+            if kind != "info" and process != "nemesis":
+                raise _wrong(
+                    start, "process", "an integer for a client (a name is that of faults, which are :info)", event
+                )
             value = event.get("value")
             label = " ".join(shown(one) for one in (f, value) if one is not None) or process
             label = label if len(label) <= _LABEL else f"{label[: _LABEL - 1]}…"

@@ -188,7 +188,7 @@ class Reading:
         if not set(map(type, column)) <= allowed:
             at = next(at for at, one in enumerate(column) if type(one) not in allowed)
             name = {int: "an integer", str: "text", bool: "true or false"}[kind]
-            raise self._wrong(places[at], f"{key} must be {name}, found {json.dumps(column[at])[:40]}")
+            raise self._wrong(places[at], f"{key} {json.dumps(column[at])[:_NAMED]}, which must be {name}")
 
     def _value(self, value: Any, place: int, depth: int) -> Any:
         """JSON as frozen data; `$set` and `$map` are what they stand for."""

@@ -169,6 +169,7 @@ MALFORMED = {
     "JSON among it": (REGISTER + '{"type": "invoke"}', 9, "no keyword"),
     "no type": (REGISTER + "{:f :read, :process 9}", 9, ":type must be one of :invoke, :ok, :fail, :info; found"),
     "another type": (REGISTER + "{:type :oh, :f :read, :process 9}", 9, "found oh"),
+    "a named client": (REGISTER + '{:type :ok, :f :read, :process "a"}', 9, ":process must be an integer for a client"),
     "no process": (REGISTER + "{:type :ok, :f :read}", 9, ":process must be an integer"),
     "process nil": (REGISTER + "{:type :ok, :f :read, :process nil}", 9, ":process must be an integer"),
     "process 1.5": (REGISTER + "{:type :ok, :f :read, :process 1.5}", 9, "found 1.5"),

@@ -162,14 +162,14 @@ MALFORMED = {
     "an answer of a failure": (text(ONE | {"outcome": "fail", "result": 1}), 1, "a result, which only"),
     "another outcome": (text(ONE | {"outcome": "okay"}), 1, "outcome 'okay'"),
     "an outcome that is a list": (text(ONE | {"outcome": []}), 1, "outcome []"),
-    "process as text": (text(ONE, ONE | {"process": "1"}), 2, 'process must be an integer, found "1"'),
-    "process true": (text(ONE, ONE | {"process": True}), 2, "process must be an integer, found true"),
-    "process null": (text(ONE | {"process": None}), 1, "process must be an integer, found null"),
-    "time 1.5": (text(ONE | {"began_ns": 1.5}), 1, "began_ns must be an integer, found 1.5"),
+    "process as text": (text(ONE, ONE | {"process": "1"}), 2, 'process "1", which must be an integer'),
+    "process true": (text(ONE, ONE | {"process": True}), 2, "process true, which must be an integer"),
+    "process null": (text(ONE | {"process": None}), 1, "process null, which must be an integer"),
+    "time 1.5": (text(ONE | {"began_ns": 1.5}), 1, "began_ns 1.5, which must be an integer"),
     "time beyond 64 bits": (text(ONE | {"ended_ns": 1 << 64}), 1, "ended_ns 18446744073709551616, beyond 64 bits"),
-    "f null": (text(ONE | {"f": None}), 1, "f must be text"),
-    "final 1": (text(ONE | {"final": 1}), 1, "final must be true or false"),
-    "node 1": (text(ONE | {"node": 1}), 1, "node must be text"),
+    "f null": (text(ONE | {"f": None}), 1, "f null, which must be text"),
+    "final 1": (text(ONE | {"final": 1}), 1, "final 1, which must be true or false"),
+    "node 1": (text(ONE | {"node": 1}), 1, "node 1, which must be text"),
     "too many nodes": (
         text(*(ONE | {"process": n, "node": f"n{n}"} for n in range(33_000))), 33_000, "33000 different names in 'node'"
     ),
@@ -203,5 +203,5 @@ def test_a_place_is_right_in_a_later_piece(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(lines_reading, "PIECE", 7)
     good = [ONE | {"process": n} for n in range(50)]
     assert len(read(FORMAT, text(*good))) == 50
-    with pytest.raises(HistoryError, match="file:52: found final must be"):
+    with pytest.raises(HistoryError, match="file:52: found final 3, which must be"):
         read(FORMAT, "\n" + text(*good, ONE | {"process": 99, "final": 3}))
