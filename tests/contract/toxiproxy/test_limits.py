@@ -14,7 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from chaoskit.stack.launch import ProxySpec
 from chaoskit.toxiproxy.client import Client
+from chaoskit.toxiproxy.flows import ToxiproxyError
 
 
 @dataclass
@@ -94,6 +96,24 @@ def test_as_many_as_there_are_descriptors_for_and_then_a_reset(small, wire):
         small.upstream.accept()[0].close()
     wire.until(small.passes)
     assert small.log.read_text().count("clients are turned away") == 1
+
+
+def test_as_many_proxies_as_there_are_descriptors_for_and_then_a_refusal(small, wire):
+    def wanted(count: int) -> list[ProxySpec]:
+        to = wire.text(small.address)
+        return [ProxySpec(name=f"p{n}", listen="127.0.0.1:0", upstream=to) for n in range(count)]
+
+    with pytest.raises(ToxiproxyError, match="too many proxies: 50 is the limit") as refused:
+        small.client.populate(wanted(50))
+    assert refused.value.status == 400
+    assert set(small.client.proxies()) == {"small"}  # all of them or none
+    small.client.populate(wanted(49))
+    with pytest.raises(ToxiproxyError, match="too many proxies: 50 is the limit"):
+        small.client.create("one more", listen="127.0.0.1:0", upstream=wire.text(small.address))
+    assert len(small.client.proxies()) == 50
+    assert small.passes()
+    small.client.delete("p7")
+    small.client.create("one more", listen="127.0.0.1:0", upstream=wire.text(small.address))
 
 
 def test_a_system_without_a_descriptor_left_is_waited_for(small, wire):

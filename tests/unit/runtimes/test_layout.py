@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import ipaddress
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -58,6 +59,19 @@ def test_hosts_changes_nothing_but_names(shop: Target, layout: Callable[..., Sta
     assert stack.canaries["client->api:8000"][2:] == ("http", "/health")
     assert api.after == ("db", "cache")
     assert api.own_pids
+
+
+@pytest.mark.parametrize("interposition", ["hosts", "rewrite"])
+def test_nothing_listens_but_on_loopback(shop: Target, layout: Callable[..., StackSpec], interposition: str) -> None:
+    """Neither links nor servers nor the control port, which has no password, can be reached from another machine."""
+    stack = layout(shop, interposition)
+    places = [*(proxy.listen for proxy in stack.proxies), *(proxy.upstream for proxy in stack.proxies)]
+    places += [stack.control, *stack.real.values()]
+    hosts = [place.rpartition(":")[0] for place in places] + [host for one in stack.nodes for host, _ in one.binds]
+    assert len(hosts) > 10
+    assert all(ipaddress.ip_address(host).is_loopback for host in hosts), hosts
+    argv = stack.proxy_process.argv
+    assert argv[argv.index("--host") + 1] == stack.control.rpartition(":")[0]
 
 
 def test_rewrite_puts_the_links_into_environment_and_command(shop: Target, layout: Callable[..., StackSpec]) -> None:
