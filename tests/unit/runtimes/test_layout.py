@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
 import socket
-import ipaddress
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
