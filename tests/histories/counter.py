@@ -13,7 +13,7 @@ from histories.comparing import Subject
 from histories.mutation import Mutant
 from histories.simulate import Call, simulate
 
-FILE = "chaoskit/checks/models/counter.py"
+FILE, RULES = "chaoskit/checks/models/counter.py", "chaoskit/checks/counts.py"
 
 
 def history(generator: random.Random, amounts: tuple[int, ...], initial: int = 0) -> list[Call]:
@@ -104,8 +104,8 @@ SIGNED = Subject("counter, with decrements", Counter, signed, within_bounds, gat
 SUBJECTS = [EQUAL, MIXED, SIGNED]
 
 
-def _mutant(subject: str, rule: str, old: str, new: str) -> Mutant:
-    return Mutant(f"histories.counter:{subject}", rule, FILE, old, new)
+def _mutant(subject: str, rule: str, old: str, new: str, file: str = RULES) -> Mutant:
+    return Mutant(f"histories.counter:{subject}", rule, file, old, new)
 
 
 MUTANTS = [
@@ -134,16 +134,17 @@ MUTANTS = [
         "np.maximum.accumulate(np.maximum.reduceat(reads.invoked, first))",
         "np.maximum.reduceat(reads.invoked, first)",
     ),
-    _mutant("EQUAL", "failed adds do not count", " & ~operations.failed[members]]", "]"),
+    _mutant("EQUAL", "failed adds do not count", " & ~operations.failed[members]]", "]", FILE),
     _mutant(
         "EQUAL",
         "nil is the count before anything",
         "answer = np.full(len(part), initial, dtype=np.int64)",
         "answer = np.full(len(part), 0, dtype=np.int64)",
+        FILE,
     ),
     _mutant("SIGNED", "not below the bounds", "(reads.answer < sure + less) | ", ""),
     _mutant("SIGNED", "not above the bounds", " | (reads.answer > sure + more)", ""),
     _mutant("SIGNED", "what may have been taken away", "(reads.answer < sure + less)", "(reads.answer < sure)"),
     _mutant("SIGNED", "what may have been added", "(reads.answer > sure + more)", "(reads.answer > sure)"),
-    _mutant("SIGNED", "decrements have rules of their own", "adds.amount.min() < 0", "adds.amount.min() < -9"),
+    _mutant("SIGNED", "decrements have rules of their own", "adds.amount.min() < 0", "adds.amount.min() < -9", FILE),
 ]
