@@ -13,6 +13,7 @@ __all__ = [
     "NS",
     "format_count",
     "format_duration",
+    "format_figure",
     "format_rate",
     "format_share",
     "format_size",
@@ -147,6 +148,11 @@ def format_share(share: float) -> str:
 def format_count(number: int) -> str:
     """Digits in groups of three: 3120 -> "3,120"."""
     return f"{number:,}"
+
+
+def format_figure(value: float) -> str:
+    """A number that may be a count or not: whole ones in full, others in six digits: 1000000.0 -> "1,000,000"."""
+    return format_count(int(value)) if value.is_integer() else f"{value:g}"
 
 
 def format_size(size: float) -> str:

@@ -16,7 +16,7 @@ from chaoskit.checks.levels import OBJECTS, TRANSACTIONS, implied
 from chaoskit.checks.result import Anomaly, Result
 from chaoskit.checks.suggesting import contents
 from chaoskit.cli.output import MARKS, paint
-from chaoskit.units import format_count, format_duration
+from chaoskit.units import format_count, format_duration, format_figure
 
 __all__ = ["can_draw", "file_text", "plain_text"]
 
@@ -82,7 +82,7 @@ def _verdict(found: FileCheck, checked: Checked, plain: bool) -> Iterable[str]:
         yield from ("", *_anomaly(checked, anomaly, plain))
     yield from _section("levels", _levels(checked))
     yield from _section("what this history would have shown", _power(checked))
-    yield from _section("numbers", [f"{name}: {value:g}" for name, value in result.numbers.items()])
+    yield from _section("numbers", [f"{name}: {format_figure(value)}" for name, value in result.numbers.items()])
     assert found.operations is not None
     yield from _section("notes", [*found.operations.notes, *result.notes])
     yield ""

@@ -28,7 +28,7 @@ from chaoskit.report.pages import both, digest, environment, source
 from chaoskit.report.svg import intervals
 from chaoskit.report.text import ICONS, MISSING, RANK, Text, joined, number, plural, slug
 from chaoskit.spec.model import Verdict
-from chaoskit.units import format_duration, format_share
+from chaoskit.units import format_duration, format_figure, format_share
 
 __all__ = ["page"]
 
@@ -167,7 +167,7 @@ def _file(index: int, found: FileCheck) -> _FileView:
         levels=_levels(result),
         power=power,
         power_notes=power_notes,
-        numbers=tuple(Fact(name=name, value=f"{value:g}") for name, value in result.numbers.items()),
+        numbers=tuple(Fact(name=name, value=format_figure(value)) for name, value in result.numbers.items()),
         notes=(*operations.notes, *result.notes),
         timed=checked.operations.timed,
     )

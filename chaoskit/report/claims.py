@@ -14,7 +14,7 @@ from chaoskit.report.model import Cell, ClaimRow, Sentence, Timeline, WitnessVie
 from chaoskit.report.text import MISSING, RANK, number, plural, slug, typeset
 from chaoskit.spec.claims import consistency_text
 from chaoskit.spec.model import Claim
-from chaoskit.units import format_share
+from chaoskit.units import format_figure, format_share
 
 __all__ = ["claim_rows", "sentences"]
 
@@ -176,7 +176,7 @@ def _figures(finding: Finding) -> str:
     named = {n: v for n, v in finding.numbers.items() if not finding.stale or (n != "answers" and "stale" not in n)}
     if not any(named.values()):
         return ""
-    return "; ".join(f"{n}: {number(int(v)) if v.is_integer() else f'{v:.3g}'}" for n, v in named.items())
+    return "; ".join(f"{n}: {format_figure(v)}" for n, v in named.items())
 
 
 def _surprise(summary: ClaimSummary) -> str:

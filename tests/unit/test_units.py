@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from chaoskit.units import (
     format_duration,
+    format_figure,
     format_share,
     format_size,
     parse_byte_rate,
@@ -102,3 +103,11 @@ def test_a_share_is_never_rounded_to_all_or_nothing(share: float) -> None:
 )
 def test_shares_near_the_ends(share: float, text: str) -> None:
     assert format_share(share) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0, "0"), (1e6, "1,000,000"), (-3.0, "-3"), (0.25, "0.25"), (4625.907742, "4625.91"), (float("inf"), "inf")],
+)
+def test_figures_are_counts_where_they_are_whole(value: float, text: str) -> None:
+    assert format_figure(value) == text
