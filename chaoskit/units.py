@@ -152,7 +152,7 @@ def format_count(number: int) -> str:
 
 def format_figure(value: float) -> str:
     """A number that may be a count or not: whole ones in full, others in six digits: 1000000.0 -> "1,000,000"."""
-    return format_count(int(value)) if value.is_integer() else f"{value:g}"
+    return format_count(int(value)) if float(value).is_integer() else f"{value:g}"
 
 
 def format_size(size: float) -> str:

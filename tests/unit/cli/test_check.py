@@ -292,6 +292,8 @@ def test_figures_that_json_does_not_know(check: Callable[..., Done], monkeypatch
     done = check("legal.edn", "--model", "register", "--json")
     assert done.files[0]["numbers"] == {"worst": "inf", "none": None, "two": 2.0}
     assert "NaN" not in done.out
+    text = check("legal.edn", "--model", "register", "--no-power").out
+    assert "  worst: inf\n  none: nan\n  two: 2\n" in text
 
 
 def test_ascii_where_the_terminal_knows_no_more(tmp_path: Path) -> None:
