@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from chaoskit.checks.words import shortened
 from chaoskit.errors import HistoryError
 from chaoskit.history.operation import NONE
 from chaoskit.history.operations import Operations
@@ -82,12 +83,12 @@ class Micro:
         return len(np.unique(reader[others]))
 
     def key(self, code: int) -> str:
-        """A key as people read it."""
-        return shown(self.keys[code])
+        """A key as people read it in a sentence."""
+        return shortened(shown(self.keys[code]))
 
     def value(self, code: int) -> str:
-        """A value as people read it."""
-        return "nil" if code == NIL else shown(self.values[code])
+        """A value as people read it in a sentence."""
+        return "nil" if code == NIL else shortened(shown(self.values[code]))
 
 
 def flatten(operations: Operations, write: str, lists: bool) -> Micro:

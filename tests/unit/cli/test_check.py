@@ -410,3 +410,13 @@ def test_a_history_that_could_show_nothing_is_not_the_end_of_the_matter(
     assert done.code == ExitCode.INCONCLUSIVE
     assert "there is no operation in it to be judged" in done.out
     assert "not refuted" not in done.out
+
+
+def test_huge_values_do_not_fill_the_screen(check: Callable[..., Done], tmp_path: Path) -> None:
+    huge = "k" * 100_000
+    (tmp_path / "txn.edn").write_text(edn((0, "txn", "[[:r 5 nil]]", f'[[:r 5 ["{huge}"]]]')))
+    (tmp_path / "register.edn").write_text(edn((0, "read", "nil", f'"{huge}"')))
+    for name, model in (("txn.edn", "list-append"), ("register.edn", "register")):
+        done = check(name, "--model", model)
+        assert done.code == ExitCode.REFUTED
+        assert max(map(len, done.out.splitlines())) < 500
