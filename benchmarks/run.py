@@ -29,7 +29,7 @@ _UNITS = {
     "GB": ("size", 1e9),
     "x": ("ratio", 1.0),
 }
-_LIMIT = re.compile(r"(<=|>=|<|>) ([\d.]+) (us|ms|s|MB|GB|x)( idle| per CPU-second)?$")
+_LIMIT = re.compile(r"(<=|>=|<|>) ([\d.]+) (us|ms|s|MB|GB|x)( idle| per CPU-second| Toxiproxy's)?$")
 _FIGURE = re.compile(r"([\d,]*\.?\d+) (?:CPU )?(us|ms|s|MB|GB|x)\b")
 _COMPARED = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 os.environ.pop(

@@ -75,6 +75,21 @@ class Machine:
             row[state] = found
         return found
 
+    def reachable(self, kinds: Collection[int], most: int) -> set[int] | None:
+        """Every state that operations of some kinds could lead to, and maybe more; None where these are too many."""
+        found, new = {0}, [0]
+        while new and len(found) <= most:
+            state = new.pop()
+            for kind in kinds:
+                try:
+                    after = self.following(state, kind)
+                except CheckerError:  # a user's model, asked about what can never come to pass
+                    return None
+                if after != _ILLEGAL and after not in found:
+                    found.add(after)
+                    new.append(after)
+        return found if len(found) <= most else None
+
     def confirmed(self, kinds: Collection[int]) -> bool:
         """Whether some kinds change none of the states seen so far; those that do are `changing` from now on."""
         for kind in kinds:
@@ -119,12 +134,14 @@ def search(
     most: int = _CONFIGURATIONS,
     *,
     hopeful: bool = False,
+    states: Collection[int] = (0,),
 ) -> Searched:
     """Judge some of a puzzle's operations as if there were no others.
 
     Args:
         optional: of the chosen ones, those that need not have happened; if they did, then within their interval.
         most: configurations of one instant; with more, nothing is said.
+        states: where the object may be before them all, by the numbers of the machine.
         hopeful: they are likely to be legal: one order is looked for before everything is searched.
     """
     machine = puzzle.machine
@@ -136,7 +153,7 @@ def search(
             return Searched(True, -1)
     while True:
         run = _Run(puzzle, chosen, frozenset(optional), budget, most)
-        found = run.searched()
+        found = run.searched(states)
         # What looked at once was right to, if it changes nothing: only "illegal" rests on that.
         if found.legal is not False or machine.told or machine.confirmed(run.looked):
             return found
@@ -213,9 +230,9 @@ class _Run:
             most[loose] = max(most[loose], there)
         return slots, [most[0].bit_length(), most[1].bit_length() + 1]
 
-    def searched(self) -> Searched:
+    def searched(self, states: Collection[int]) -> Searched:
         """The verdict."""
-        configurations: set[int] = {0}
+        configurations = set(states)
         active = self._active
         for _, returns, one in self._events:
             key = self._key[one]

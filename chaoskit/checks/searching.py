@@ -29,6 +29,8 @@ _SMALL = 5_000  # configurations of one instant, while a witness is made smaller
 _MOST = 10  # operations of a witness
 _READABLE = 100  # operations of a witness where nothing smaller stands alone
 _NAMED = 4  # operations named in a sentence
+_LONG = 200  # operations of which not all are gone through for every attempt
+_STATES = 300  # that may be there where a part begins
 _TAILS = (2, 8, 32, 128, 512)
 
 
@@ -49,14 +51,40 @@ class Core:
 
 def core(puzzle: Puzzle, stuck: int, budget: Budget) -> Core:
     """The smallest part of a puzzle that explains why the search does not get past `stuck`."""
+    short = len(puzzle.kinds) <= _LONG
+    found = _core(puzzle, stuck, budget, exact=short)
+    part = sorted((*found.answers, *found.beside))
+    if short or len(part) > _READABLE:
+        return found
+    # Not everything was gone through again and again; the little that was found is looked at as it stands alone.
+    invoked, completed, kinds = ([of[one] for one in part] for of in (puzzle.invoked, puzzle.completed, puzzle.kinds))
+    alone = Puzzle(invoked, completed, kinds, puzzle.machine)
+    end = search(alone, range(len(part)), budget)
+    if end.legal is not False:
+        return found
+    again = _core(alone, end.at, budget, exact=True)
+    answers, beside = (tuple(part[one] for one in those) for those in (again.answers, again.beside))
+    return Core(answers, beside, again.whole)
+
+
+def _core(puzzle: Puzzle, stuck: int, budget: Budget, *, exact: bool) -> Core:
     end = puzzle.completed[stuck]
     before = [one for one in range(len(puzzle.kinds)) if puzzle.invoked[one] < end]
     # What had not returned by then may yet be explained by what came later.
     certain = sorted((one for one in before if puzzle.completed[one] <= end), key=puzzle.completed.__getitem__)
 
+    machine, kinds = puzzle.machine, puzzle.kinds
+    exact = exact or machine.reachable({kinds[one] for one in before}, _STATES) is None
+
     def illegal(must: Sequence[int]) -> bool:
-        kept = set(must)
-        return search(puzzle, before, budget, [one for one in before if one not in kept], _SMALL).legal is False
+        kept, rest, states = set(must), before, {0}
+        if not exact:  # what was over before these began may have left any state that it can lead to
+            first = min(puzzle.invoked[one] for one in must)
+            rest = [one for one in before if puzzle.completed[one] > first]
+            over = {kinds[one] for one in before if puzzle.completed[one] <= first}
+            states = machine.reachable(over, _STATES) or states
+        others = [one for one in rest if one not in kept]
+        return search(puzzle, rest, budget, others, _SMALL, states=states).legal is False
 
     tails = (certain[-size:] for size in _TAILS if size < len(certain))
     start = next((tail for tail in tails if illegal(tail)), certain)
@@ -71,9 +99,11 @@ def core(puzzle: Puzzle, stuck: int, budget: Budget) -> Core:
     others = [one for one in before if one not in set(answers) and puzzle.kinds[one] in puzzle.machine.changing]
     if possible(()):
         return Core(tuple(answers), (), True)
-    if not possible(others):
+    tails = (others[-size:] for size in _TAILS if size < len(others))
+    near = next((tail for tail in tails if possible(tail)), others)
+    if near is others and not possible(others):
         return Core(tuple(answers), (), False)
-    return Core(tuple(answers), tuple(smallest(others, list, possible, budget)), not budget.spent())
+    return Core(tuple(answers), tuple(smallest(near, list, possible, budget)), not budget.spent())
 
 
 def least(
@@ -103,8 +133,9 @@ def least(
     def illegal(chosen: Sequence[int]) -> bool:
         return search(puzzle, chosen, budget).legal is False
 
-    before = closed([one for one in group if puzzle.invoked[one] < puzzle.completed[stuck]])
-    return smallest(before if illegal(before) else group, closed, illegal, budget)
+    before = [one for one in group if puzzle.invoked[one] < puzzle.completed[stuck]]
+    starts = (closed(before[-size:]) for size in (*_TAILS, len(before)))  # as a rule the last few are enough
+    return smallest(next((start for start in starts if illegal(start)), group), closed, illegal, budget)
 
 
 def by_key(operations: Operations, taking_part: NDArray[np.bool_]) -> list[NDArray[np.int64]]:

@@ -11,6 +11,7 @@ from histories import brute
 from histories.brute import NEVER, WRONG, Op
 from histories.comparing import Subject
 from histories.mutation import Mutant
+from histories.register import REGISTER
 from histories.simulate import FAILED, Call, simulate
 
 
@@ -149,8 +150,8 @@ def _subject(name: str, own: type, system: Any, ask: Any, step: Any) -> Subject:
     return Subject(name, load, history, _legal(step), gate=2500)
 
 
-class Diving:
-    """A model that looks for one order first however few operations there are."""
+class AsLarge:
+    """A model that treats all histories as large ones: one order is looked for first, and parts begin anywhere."""
 
     def __init__(self, own: type) -> None:
         from chaoskit.checks.models.user import wrap
@@ -161,15 +162,28 @@ class Diving:
         return getattr(self.model, name)
 
     def check(self, operations: Any, options: Any) -> Any:
-        with mock.patch("chaoskit.checks.linearize._FEW", 0):
+        with mock.patch("chaoskit.checks.linearize._FEW", 0), mock.patch("chaoskit.checks.searching._LONG", 0):
             return self.model.check(operations, options)
 
 
 STACK = _subject("own-stack", Stack, lambda random: Stacks(random.choice(Stacks.BUGS)), _stacks, _stack)
 TURNS = _subject("own-turns", Turns, lambda random: Rooms(random.random() < 0.7), _rooms, _turns)
-DIVE = dataclasses.replace(STACK, name="own-stack-by-dive", model=lambda: Diving(Stack))
-TURNS_DIVE = dataclasses.replace(TURNS, name="own-turns-by-dive", model=lambda: Diving(Turns))
-SUBJECTS = [STACK, TURNS, DIVE, TURNS_DIVE]
+
+
+class Register:
+    """One value per key, as a user would write it down."""
+
+    def step(self, state: int | None, op: Any) -> int | tuple[()] | None:
+        if op.f == "write":
+            return op.value
+        return state if op.outcome == "info" or state == (() if op.result is None else op.result) else None
+
+    initial = ()
+
+
+LARGE = dataclasses.replace(STACK, name="own-stack-as-large", model=lambda: AsLarge(Stack), gate=500)
+LARGE_REGISTER = dataclasses.replace(REGISTER, name="own-register-as-large", model=lambda: AsLarge(Register), gate=2000)
+SUBJECTS = [STACK, TURNS, LARGE, LARGE_REGISTER]
 
 _SEARCH, _USER = "chaoskit/checks/linearize.py", "chaoskit/checks/models/user.py"
 _WHOLE, _DIVE = "chaoskit/checks/searching.py", "chaoskit/checks/diving.py"
@@ -215,16 +229,27 @@ MUTANTS = [
     ),
     _mutant("TURNS", "operations differ by what is asked for", _USER, "if asked - told_apart:", "if False:"),
     _mutant("TURNS", "as the user says", _USER, "if partition is None:", "if True:"),
-    _mutant("DIVE", "an answer fits its state", _DIVE, "if again or following == _ILLEGAL:", "if again:"),
+    _mutant("LARGE_REGISTER", "an answer fits its state", _DIVE, "if again or following == _ILLEGAL:", "if again:"),
     _mutant(
-        "DIVE",
+        "LARGE_REGISTER",
         "what took effect does not do so again",
         _DIVE,
         "if done & bit or one == returning:",
         "if one == returning:",
     ),
     _mutant(
-        "DIVE", "who returned is gone", _DIVE, "                under_way[bits[~one]] = ~one", "                pass"
+        "LARGE_REGISTER",
+        "who returned is gone",
+        _DIVE,
+        "                under_way[bits[~one]] = ~one",
+        "                pass",
+    ),
+    _mutant(
+        "LARGE_REGISTER",
+        "what was over may have left any state",
+        _WHOLE,
+        "states = machine.reachable(over, _STATES) or states",
+        "pass",
     ),
     _mutant("STACK", "a witness holds what makes each answer possible", _WHOLE, "if possible(()):", "if True:"),
 ]
