@@ -244,12 +244,5 @@ MUTANTS = [
         "                under_way[bits[~one]] = ~one",
         "                pass",
     ),
-    _mutant(
-        "LARGE_REGISTER",
-        "what was over may have left any state",
-        _WHOLE,
-        "states = machine.reachable(over, _STATES) or states",
-        "pass",
-    ),
     _mutant("STACK", "a witness holds what makes each answer possible", _WHOLE, "if possible(()):", "if True:"),
 ]

@@ -196,3 +196,12 @@ def test_one_order_is_found_in_what_is_too_much_to_be_searched_as_a_whole() -> N
     puzzle = made(*operations)
     assert search(puzzle, range(2000), Budget(60), most=30).legal is None
     assert search(puzzle, range(2000), Budget(60), most=30, hopeful=True) == Searched(True, -1)
+
+
+def test_a_part_of_a_long_history_begins_in_any_state_that_was_left_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    # By itself each answer is right: nobody is accused of having shown what nobody wrote.
+    puzzle = made(write(1, 0, 1), read(1, 2, 3), write(2, 4, 5), read(2, 6, 7), read(1, 8, 9))
+    exact = core(puzzle, 4, Budget(60))
+    monkeypatch.setattr("chaoskit.checks.searching._LONG", 0)
+    assert core(puzzle, 4, Budget(60)) == exact
+    assert len(exact.answers) > 1
