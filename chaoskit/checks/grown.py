@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from chaoskit.checks.elements import Indexes
 from chaoskit.checks.growing import Growth
 from chaoskit.checks.result import Anomaly
-from chaoskit.checks.words import called
+from chaoskit.checks.words import called, shortened
 from chaoskit.history.operation import NONE
 from chaoskit.history.values import identity, shown
 
@@ -54,7 +54,7 @@ class _Teller:
         return called(self.growth.operations, position)
 
     def value(self, group: int) -> str:
-        return shown(self.growth.operations.values[int(self.growth.additions.value[group])])
+        return shortened(shown(self.growth.operations.values[int(self.growth.additions.value[group])]))
 
     def held(self, read: int) -> Indexes:
         """Flat elements that a read (place in `reads`) holds."""

@@ -23,7 +23,7 @@ from chaoskit.checks.bugs import REGISTERS
 from chaoskit.checks.forms import only
 from chaoskit.checks.loss import ADDS, Finals
 from chaoskit.checks.result import Alteration, Anomaly, Options, Result, judged
-from chaoskit.checks.words import called
+from chaoskit.checks.words import called, shortened
 from chaoskit.history.operation import NONE
 from chaoskit.history.operations import Operations
 from chaoskit.history.values import identity, shown
@@ -164,7 +164,7 @@ def _thin_air(finals: Finals, options: Options) -> Anomaly | None:
         strange = [one for one in shows if identity(one) not in asked.get(key, ())]
         if strange:
             accused.append(read)
-            sentence = sentence or f"{_at(finals, read)} shows {shown(strange[0])}, which nobody wrote"
+            sentence = sentence or f"{_at(finals, read)} shows {shortened(shown(strange[0]))}, which nobody wrote"
     return _told("thin-air", accused, (accused[0],), sentence) if accused else None
 
 

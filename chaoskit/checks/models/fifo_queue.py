@@ -36,7 +36,7 @@ from chaoskit.checks.forms import only
 from chaoskit.checks.grown import EVERY_LEVEL
 from chaoskit.checks.levels import OBJECTS, weakest
 from chaoskit.checks.result import Alteration, Anomaly, Options, Result, judged
-from chaoskit.checks.words import called
+from chaoskit.checks.words import called, shortened
 from chaoskit.history.operation import NONE
 from chaoskit.history.operations import NEVER, Operations
 from chaoskit.history.values import shown
@@ -278,7 +278,7 @@ def _anomalies(queue: _Queue) -> tuple[Anomaly, ...]:
             put = int(own.first[a] if own.acknowledged[a] == NONE else own.acknowledged[a])
             before = f"{name(put)} had ended before {name(own.first[b])} began, but {name(queue.taken[b])} "
             witness = (put, int(own.first[b]), int(queue.taken[b]))
-            element = shown(operations.values[int(own.value[a])])
+            element = shortened(shown(operations.values[int(own.value[a])]))
             if queue.taken[a] == NONE:
                 return witness, f"{before}took the later element, and {element} never came out"
             return (

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from chaoskit.checks.forms import answering, only, unlike
 from chaoskit.checks.levels import TRANSACTIONS, implied, strongest_left, weakest
 from chaoskit.checks.result import Alteration, Anomaly, Options, Result, judged
-from chaoskit.checks.words import called
+from chaoskit.checks.words import called, shortened
 from chaoskit.history.operations import NEVER, Operations
 from chaoskit.history.values import Values, shown
 
@@ -239,7 +239,7 @@ def _origins(
             "future-read": f"found the value of {by}, which had not begun when it ended",
             "nil-after-ack": f"found nothing, although {by} had been acknowledged before it began",
         }[kind]
-        sentence = f"under {shown(names[key])}, {called(operations, read)} {why}"
+        sentence = f"under {shortened(shown(names[key]))}, {called(operations, read)} {why}"
         witness = (read,) if write is None or kind == "thin-air" else (read, write.position)
         found = np.unique(np.array(accused[kind], dtype=np.int64))
         yield Anomaly(kind, level, len(found), tuple(sorted(witness)), sentence, found)
@@ -263,8 +263,9 @@ def _forks(
         one, other = fork
         left, right = min(one.seen - other.seen), min(other.seen - one.seen)
         reads = (int(one.reads[0]), int(other.reads[0]))
+        there, missing = shortened(shown(names[left])), shortened(shown(names[right]))
         sentence = (
-            f"{called(operations, reads[0])} saw {shown(names[left])} written and {shown(names[right])} not; "
+            f"{called(operations, reads[0])} saw {there} written and {missing} not; "
             f"{called(operations, reads[1])} saw them the other way round"
         )
         witness = {*reads, *(writes[key].position for key in (left, right) if key in writes)}

@@ -32,7 +32,7 @@ from chaoskit.checks.altering import DEQUEUES
 from chaoskit.checks.elements import Indexes, Ranks, collections, dense, unstamped, without_value
 from chaoskit.checks.forms import only
 from chaoskit.checks.result import Alteration, Anomaly, Options, Result, judged
-from chaoskit.checks.words import called
+from chaoskit.checks.words import called, shortened
 from chaoskit.history.operation import NONE
 from chaoskit.history.operations import NEVER, Operations
 from chaoskit.history.values import identity, shown
@@ -231,7 +231,7 @@ def _anomalies(queue: _Queues) -> tuple[Anomaly, ...]:
     def from_put(what: str) -> Callable[[int], _Told]:
         def tell(one: int) -> _Told:
             put = put_of(one)
-            element = shown(operations.values[int(own.value[group[one]])])
+            element = shortened(shown(operations.values[int(own.value[group[one]])]))
             return (put, int(out[one])), f"{name(out[one])} took {element}, which {name(put)} {what}"
 
         return tell

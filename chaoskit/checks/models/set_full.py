@@ -29,7 +29,7 @@ from chaoskit.checks.forms import only
 from chaoskit.checks.quantiles import nearest_rank
 from chaoskit.checks.result import Alteration, Anomaly, Options, Result, judged
 from chaoskit.checks.set_fates import Fates, fates_of
-from chaoskit.checks.words import called
+from chaoskit.checks.words import called, shortened
 from chaoskit.history.operation import NONE
 from chaoskit.history.operations import NEVER, Operations
 from chaoskit.history.values import shown
@@ -86,7 +86,7 @@ def _anomalies(fates: Fates) -> tuple[Anomaly, ...]:
         return called(operations, int(position))
 
     def element(group: int) -> str:
-        return shown(operations.values[int(own.value[group])])
+        return shortened(shown(operations.values[int(own.value[group])]))
 
     lost = np.flatnonzero(fates.lost)
     add("lost", own.first[lost], lambda: _lost(fates, int(lost[0])))
@@ -161,7 +161,7 @@ def _lost(fates: Fates, group: int) -> _Told:
     stretch = stretches[np.argmin(fates.first_ended[stretches])]
     seen = np.arange(fates.begins[stretch], fates.ends[stretch])
     read, put = int(fates.reads[seen[np.argmin(fates.completed[seen])]]), int(own.first[group])
-    element = shown(operations.values[int(own.value[group])])
+    element = shortened(shown(operations.values[int(own.value[group])]))
     return (put, read, last), f"{called(operations, read)} shows {element}, but {gone}"
 
 
