@@ -20,12 +20,11 @@ install-dev: ## the same, with what tests, lint and type checks need
 demo: install ## what breaks when the database is slow? a verdict about a real stack in under a minute
 	@$(PY) -m chaoskit run experiments/url-shortener/demo.yaml
 
-# Most tests wait for processes: twice as many at once as there are processors on the smallest machine that is meant, and
-# the longest first, so that none of them is what all others wait for in the end.
+# Most tests wait for processes: twice as many at once as there are processors on the smallest machine that is meant.
 # Tests that judge what a system did run two at a time; under load one after the other, with nothing beside them.
 test: install-dev ## unit, contract and end-to-end tests
 	@status=0; \
-	$(PYTEST) -n 4 --dist worksteal -m "not alone and not paired" tests/e2e tests/contract tests/unit || status=$$?; \
+	$(PYTEST) -n 4 --dist worksteal -m "not alone and not paired" tests/unit tests/contract tests/e2e || status=$$?; \
 	$(PYTEST) -n 2 --dist loadfile -m paired tests/e2e || status=$$?; \
 	$(PYTEST) -m alone tests/e2e || status=$$?; \
 	exit $$status

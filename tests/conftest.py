@@ -96,6 +96,23 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
                 pytest.skip(reason)
 
 
+@pytest.hookimpl(trylast=True)  # after what is not asked for was taken out
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Deal the slow tests to all workers, which begin with them. Each is given a stretch of the list, and takes work
+    from the end of another's when it has done its own: in the order of the files one would have all the slow ones."""
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    if workers == 1:
+        return
+    slow = {item: None for item in items if "e2e" in item.path.parts or item.path.name == "test_brute_force.py"}
+    rest = [item for item in items if item not in slow]
+    shares = [
+        part[len(part) * one // workers : len(part) * (one + 1) // workers]
+        for one in range(workers)
+        for part in (list(slow), rest)
+    ]
+    items[:] = [item for share in shares for item in share]
+
+
 @pytest.fixture
 def ordinary() -> tuple[str, ...]:
     """Command prefix for this environment's Python as an ordinary user (mark the test `needs("ordinary-user")`)."""
