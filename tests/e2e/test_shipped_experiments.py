@@ -10,7 +10,10 @@ from chaoskit.errors import ExitCode
 
 ROOT = Path(__file__).resolve().parents[2]
 EXPERIMENTS = ROOT / "experiments" / "url-shortener"
-QUESTIONS = ["cache-down", "database-down", "database-slow", "traffic-x10"]
+QUESTIONS = [
+    *(pytest.param(name, marks=pytest.mark.alone) for name in ("cache-down", "database-down", "traffic-x10")),
+    pytest.param("database-slow", marks=pytest.mark.paired),
+]
 
 
 def check(done) -> None:
@@ -20,7 +23,6 @@ def check(done) -> None:
     assert "inconclusive" not in {claim["verdict"] for claim in run["claims"]}
 
 
-@pytest.mark.alone
 @pytest.mark.parametrize("name", QUESTIONS)
 @pytest.mark.timeout(900)
 def test_the_answer_is_the_one_that_is_known(user, name: str) -> None:
@@ -30,7 +32,7 @@ def test_the_answer_is_the_one_that_is_known(user, name: str) -> None:
     assert "refuted" in {claim["verdict"] for claim in done.json["runs"][0]["claims"]}
 
 
-@pytest.mark.alone
+@pytest.mark.paired
 @pytest.mark.timeout(900)
 def test_without_a_fault_every_claim_holds(user) -> None:
     done = user.judged(str(EXPERIMENTS / "control.yaml"))
