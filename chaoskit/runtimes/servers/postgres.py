@@ -18,7 +18,7 @@ _FOLDERS = {"18": "pginstall18", "16": "pginstall"}  # newest first
 # The password comes by the environment: arguments are for all to see. Single-user mode makes the database without a
 # server to wait for; the image's entry point does the same with a temporary one.
 _INITIALISE = """
-set -eu
+set -euf
 umask 077
 password=$(mktemp)
 trap 'rm -f "$password"' EXIT
