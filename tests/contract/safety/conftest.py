@@ -175,12 +175,12 @@ class Engine:
         return [json.loads(line) for line in (self.folder / "ledger.jsonl").read_text().splitlines()]
 
     def bent(self) -> list[str]:
-        """Links that are not clean, as their files say."""
+        """Links that are not clean, as their files say; one whose file is just being written is not clean yet."""
         found = []
         for path in self.links.iterdir():
             if path.name.isdigit():
-                state = json.loads(path.read_text())
-                if state["toxics"] or not state["enabled"]:
+                state = json.loads(path.read_text() or "null")
+                if state is None or state["toxics"] or not state["enabled"]:
                     found.append(path.name)
         return found
 
