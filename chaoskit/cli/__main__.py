@@ -21,7 +21,9 @@ def main(arguments: list[str] | None = None) -> None:
     if sys.stdout is None:  # it was closed: `>&-`
         sys.stdout = open(os.open(os.devnull, os.O_WRONLY), "w", closefd=False)
     code = int(call(sys.argv[1:] if arguments is None else arguments))
-    sys.exit(code if _written(tell=code == ExitCode.OK) else code or int(ExitCode.ENVIRONMENT))
+    if not _written(tell=code == ExitCode.OK) and code == ExitCode.OK:
+        code = int(ExitCode.ENVIRONMENT)
+    sys.exit(code)
 
 
 def call(arguments: list[str]) -> ExitCode | int:
@@ -71,17 +73,15 @@ def _foreign(error: Exception) -> int:
 
 def _written(tell: bool) -> bool:
     """Whether stdout took all that was printed (a reader that has had enough, `| head`, is no error)."""
-    from chaoskit.cli import output
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        from chaoskit.cli import output  # here only: as a rule nobody waits for it
 
-    with output.unread():
-        try:
-            sys.stdout.flush()
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            output.mute()
+        output.mute()
+        if not isinstance(error, BrokenPipeError):
             if tell:
-                output.say(f"error: cannot write to standard output: {error.strerror or error}")
+                output.complain(output.unwritable(error))
             return False
     return True
 

@@ -17,7 +17,20 @@ from chaoskit.errors import ChaosKitError, HistoryError, SpecError, StoreError
 if TYPE_CHECKING:
     from chaoskit.analysis.model import Analysis, ClaimSummary
 
-__all__ = ["MARKS", "complain", "confess", "data", "keep", "mute", "paint", "say", "table", "unread", "verdicts"]
+__all__ = [
+    "MARKS",
+    "complain",
+    "confess",
+    "data",
+    "keep",
+    "mute",
+    "paint",
+    "say",
+    "table",
+    "unread",
+    "unwritable",
+    "verdicts",
+]
 
 MARKS = {"held": "✓", "refuted": "✕", "inconclusive": "?"}
 _COLOURS = {"held": "34", "refuted": "35", "inconclusive": "33", "bold": "1", "dim": "2", "red": "31"}
@@ -44,7 +57,12 @@ def data(text: str) -> None:
         except BrokenPipeError:
             raise
         except OSError as error:
-            raise StoreError(f"cannot write to standard output: {error.strerror or error}") from error
+            raise unwritable(error) from error
+
+
+def unwritable(error: OSError) -> StoreError:
+    """What is said of a stdout that takes no more."""
+    return StoreError(f"cannot write to standard output: {error.strerror or error}")
 
 
 @contextmanager
