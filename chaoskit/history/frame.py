@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,12 +14,15 @@ from chaoskit.history.operation import NONE, ROW
 __all__ = ["History", "Seen"]
 
 
+_Rows = TypeVar("_Rows")
+
+
 @dataclass(frozen=True)
-class History:
-    """Every operation of one cell, of all workers, ordered by due time; `index` is the rank in this order.
+class _Columns(Generic[_Rows]):
+    """What a history is made of, however its rows are held.
 
     Attributes:
-        rows: array of dtype ROW.
+        rows: a column by its name in ROW.
         nodes, classes, functions: what the small-integer columns index.
         values: text by value id (`key`, `value_id`, `result_id`).
         origin_ns: the cell's t=0.
@@ -27,7 +30,7 @@ class History:
         distinct: no text is there twice.
     """
 
-    rows: NDArray[np.void]
+    rows: _Rows
     nodes: tuple[str, ...]
     classes: tuple[str, ...]
     functions: tuple[str, ...]
@@ -35,6 +38,12 @@ class History:
     origin_ns: int
     damaged: tuple[str, ...] = ()
     distinct: bool = False
+
+
+@dataclass(frozen=True)
+class History(_Columns[NDArray[np.void]]):
+    """Every operation of one cell, of all workers, ordered by due time; `index` is the rank in this order. `rows` is an
+    array of dtype ROW."""
 
     def __post_init__(self) -> None:
         if self.rows.dtype != ROW:
@@ -58,14 +67,5 @@ class History:
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What checkers see of a history: some of its columns, and all else as `History` has it."""
-
-    rows: Mapping[str, NDArray[Any]]
-    nodes: tuple[str, ...]
-    classes: tuple[str, ...]
-    functions: tuple[str, ...]
-    values: Sequence[str]
-    origin_ns: int
-    damaged: tuple[str, ...] = ()
-    distinct: bool = False
+class Seen(_Columns[Mapping[str, NDArray[Any]]]):
+    """What checkers see of a history: some of its columns."""

@@ -246,9 +246,8 @@ def in_order(invoked: NDArray[np.int64]) -> NDArray[np.int64] | slice:
 
 def _numbers(texts: Sequence[str], distinct: bool) -> NDArray[np.int64]:
     """Text id -> the first id with that text; the last entry maps NONE (-1) to itself."""
-    if distinct or len(set(texts)) == len(
-        texts
-    ):  # of one worker, as a rule: nothing is there twice, and this is quicker to know
+    # Of one worker, as a rule: nothing is there twice, and this is quicker to know.
+    if distinct or len(set(texts)) == len(texts):
         return np.append(np.arange(len(texts), dtype=np.int64), np.int64(NONE))
     first: dict[str, int] = {}
     found: Iterable[int] = (first.setdefault(text, n) for n, text in enumerate(texts))
