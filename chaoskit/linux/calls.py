@@ -127,7 +127,7 @@ def remove_shared_memory(identifier: int) -> None:
     call("shmctl", ctypes.c_int(identifier), ctypes.c_int(_IPC_RMID), None)
 
 
-def short_slices(nanoseconds: int) -> None:
+def short_slices(nanoseconds: int = 100_000) -> None:
     """Let this thread have the processor sooner, and for shorter at a time: its share of it stays what it was.
 
     The scheduler (EEVDF) serves first whose slice ends first, so that who asks for short ones seldom waits for another

@@ -47,7 +47,6 @@ _WAIT_NS = 10_000_000  # tick outside the load: nothing is measured then, and th
 _BURST = 256  # operations sent in one go before sockets are looked after again (after a stall)
 _ATTEMPTS = 3  # of a final read
 _PAUSE_NS = 200_000_000  # before a final read is tried again
-_SLICE = 100_000  # nanoseconds of the processor at a time, the least that can be asked for
 _FILES = 65536
 _monotonic_ns = time.monotonic_ns
 
@@ -370,7 +369,7 @@ def main(arguments: list[str]) -> int:
         resource.setrlimit(resource.RLIMIT_NOFILE, (_FILES if hard < 0 else min(_FILES, hard), hard))
     # What is due is sent within microseconds, and shall not wait for the end of somebody else's long slice.
     with suppress(OSError):
-        linux.short_slices(_SLICE)
+        linux.short_slices()
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
     try:

@@ -33,7 +33,6 @@ __all__ = ["Options", "run"]
 _ENOUGH = 200_000  # descriptors; an unlimited number is no number to plan with
 _OWN_DESCRIPTORS = 200  # kept for the control port, files and the loop
 _MOST_PROXIES = 10_000
-_SLICE = 100_000  # nanoseconds of the processor at a time, the least that can be asked for
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ def run(options: Options) -> None:
     # A delay that was asked for shall not be longer because somebody else had the processor: bytes and timers want it
     # for microseconds, and within microseconds.
     with suppress(OSError):
-        linux.short_slices(_SLICE)
+        linux.short_slices()
     descriptors = _raise_file_limit()
     with logging_as(os.environ.get("LOG_LEVEL")) as lines:
         with asyncio.Runner(loop_factory=_loop_factory(options.loop)) as runner:
